@@ -1,0 +1,31 @@
+//! Guarded JSON Web Signatures, encryption and keys. The only crate of Countersign that knows josekit; none
+//! of its types appears here.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `algorithm` | the signature algorithms ([`Algorithm`]) |
+//! | `guard` | what every token must look like before anything in it is believed ([`FormatError`]) |
+//! | `jwk`, `jwk_set` | public keys of others, checked and bounded ([`PublicJwk`], [`JwkSet`]) |
+//! | `bounded` | how long a JSON value is as text |
+//! | `key` | private keys of ours ([`PrivateKey`], [`KeyError`]) |
+//! | `sign` | claims → compact JWS ([`Signer`]) |
+//! | `verify` | compact JWS → claims ([`Unverified`], [`Verifier`]) |
+//!
+//! Claims are only carried: `exp`, `aud`, `iss` and `typ` are for the caller to judge.
+
+mod algorithm;
+mod bounded;
+mod guard;
+mod jwk;
+mod jwk_set;
+mod key;
+mod sign;
+mod verify;
+
+pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use guard::FormatError;
+pub use jwk::{MAX_JWK_BYTES, PublicJwk};
+pub use jwk_set::{JwkSet, MAX_JWK_SET_BYTES, MAX_KEYS};
+pub use key::{KeyError, PrivateKey};
+pub use sign::{SignError, Signer};
+pub use verify::{JwsError, MAX_JWS_BYTES, Unverified, Verifier};

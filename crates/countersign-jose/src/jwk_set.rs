@@ -1,0 +1,91 @@
+//! Sets of public keys (RFC 7517 §5).
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::jwk::PublicJwk;
+use crate::key::KeyError;
+
+/// The longest JWK set that is read, in bytes of JSON.
+pub const MAX_JWK_SET_BYTES: usize = 64 * 1024;
+
+/// The largest number of keys in a set.
+pub const MAX_KEYS: usize = 50;
+
+/// Public keys for signatures, in the order their owner published them.
+///
+/// josekit's own set is not used: it still finds keys that were removed from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
+pub struct JwkSet {
+    keys: Vec<PublicJwk>,
+}
+
+impl JwkSet {
+    /// Reads an untrusted set of at most [`MAX_JWK_SET_BYTES`] and [`MAX_KEYS`].
+    ///
+    /// Keys of a type or curve that Countersign does not know, and keys for encryption (`use` is `enc`),
+    /// are skipped (RFC 7517 §5). A key that is known and wrong fails the whole set, so that its owner
+    /// learns of it.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::DuplicateKid`] when two of the remaining keys share a `kid`, [`KeyError::TooManyKeys`],
+    /// [`KeyError::TooLarge`], [`KeyError::Member`] without a `keys` array, and what [`PublicJwk::parse`]
+    /// says of a key.
+    pub fn parse(set: &Value) -> Result<Self, KeyError> {
+        crate::bounded::check(set, MAX_JWK_SET_BYTES)?;
+        let members = set.as_object().ok_or(KeyError::NotAnObject)?;
+        let listed = members.get("keys").and_then(Value::as_array).ok_or(KeyError::Member("keys"))?;
+        if listed.len() > MAX_KEYS {
+            return Err(KeyError::TooManyKeys);
+        }
+        let mut keys = Vec::with_capacity(listed.len());
+        for jwk in listed {
+            match PublicJwk::parse(jwk) {
+                Ok(key) if key.key_use() == Some("enc") => {}
+                Ok(key) => keys.push(key),
+                Err(KeyError::UnknownType) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut kids = BTreeSet::new();
+        if !keys.iter().filter_map(PublicJwk::kid).all(|kid| kids.insert(kid)) {
+            return Err(KeyError::DuplicateKid);
+        }
+        Ok(Self { keys })
+    }
+
+    /// The keys, in their order.
+    pub fn keys(&self) -> &[PublicJwk] {
+        &self.keys
+    }
+
+    /// The set as a JSON object.
+    pub fn to_value(&self) -> Value {
+        let keys: Vec<Value> = self.keys.iter().map(PublicJwk::to_value).collect();
+        json!({ "keys": keys })
+    }
+}
+
+impl FromIterator<PublicJwk> for JwkSet {
+    fn from_iter<I: IntoIterator<Item = PublicJwk>>(keys: I) -> Self {
+        Self { keys: keys.into_iter().collect() }
+    }
+}
+
+impl TryFrom<Value> for JwkSet {
+    type Error = KeyError;
+
+    fn try_from(set: Value) -> Result<Self, KeyError> {
+        Self::parse(&set)
+    }
+}
+
+impl From<JwkSet> for Value {
+    fn from(set: JwkSet) -> Self {
+        set.to_value()
+    }
+}

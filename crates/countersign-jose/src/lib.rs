@@ -10,12 +10,16 @@
 //! | `key` | private keys of ours ([`PrivateKey`], [`KeyError`]) |
 //! | `sign` | claims → compact JWS ([`Signer`]) |
 //! | `verify` | compact JWS → claims ([`Unverified`], [`Verifier`]) |
+//! | `jwe` | compact JWE, both ways ([`encrypt`], [`decrypt`]) |
+//! | `jwe_key` | keys for it ([`EncryptionKey`], [`DecryptionKey`]) |
 //!
 //! Claims are only carried: `exp`, `aud`, `iss` and `typ` are for the caller to judge.
 
 mod algorithm;
 mod bounded;
 mod guard;
+mod jwe;
+mod jwe_key;
 mod jwk;
 mod jwk_set;
 mod key;
@@ -24,6 +28,8 @@ mod verify;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use guard::FormatError;
+pub use jwe::{ContentEncryption, JweError, MAX_JWE_BYTES, decrypt, encrypt};
+pub use jwe_key::{DecryptionKey, EncryptionKey, KeyManagement};
 pub use jwk::{MAX_JWK_BYTES, PublicJwk};
 pub use jwk_set::{JwkSet, MAX_JWK_SET_BYTES, MAX_KEYS};
 pub use key::{KeyError, PrivateKey};

@@ -1,0 +1,346 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<Settings, ConfigErrors> {
+    Settings::parse(text, environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+}
+
+/// The one line that `text` is refused with.
+fn refused(text: &str) -> String {
+    let message = load(text, &[]).unwrap_err().to_string();
+    assert_eq!(message.lines().count(), 1, "{message}");
+    message
+}
+
+const PRODUCTION: &str = r#"
+issuer = "https://id.example.com"
+database.url = "postgres://countersign:hunter2@db/countersign"
+keys.master_file = "/etc/countersign/master.key"
+"#;
+
+#[test]
+fn nothing_set_is_a_development_start() {
+    let settings = load("", &[("PATH", "/bin"), ("COUNTERSIGNED", "no setting")]).unwrap();
+    assert_eq!(settings.mode(), Mode::Development);
+    assert_eq!(settings.issuer.as_str(), "http://localhost:8080");
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.database.url.expose(), "sqlite://data/countersign.db");
+    assert_eq!(settings.keys.dir, Path::new("keys"));
+    assert_eq!(settings.lifetimes.refresh_absolute, Duration::from_hours(90 * 24));
+    assert_eq!(settings.refresh.grace, Duration::ZERO);
+    assert!(settings.redis.url.is_none() && settings.keys.master_file.is_none());
+    assert!(settings.effective().iter().all(|effective| effective.source == Source::Default));
+}
+
+#[test]
+fn a_production_start_names_each_missing_setting() {
+    let errors = load("issuer = 'https://id.example.com'", &[]).unwrap_err();
+    assert_eq!(
+        errors.to_string(),
+        "database.url: must be set for an https issuer (here or as COUNTERSIGN_DATABASE__URL)\n\
+         keys.master_file: must be set for an https issuer (here or as COUNTERSIGN_KEYS__MASTER_FILE)"
+    );
+    assert_eq!(load(PRODUCTION, &[]).unwrap().mode(), Mode::Production);
+    // An empty variable is no value.
+    assert!(load(PRODUCTION, &[("COUNTERSIGN_KEYS__MASTER_FILE", "")]).is_err());
+    assert!(load(PRODUCTION, &[("COUNTERSIGN_DATABASE__URL", "")]).is_err());
+}
+
+#[test]
+fn issuer_is_one_exact_url() {
+    for text in
+        ["https://id.example.com", "https://id.example.com:8443/tenant", "http://127.8.0.1", "http://[::1]:8080"]
+    {
+        let issuer = load(PRODUCTION, &[("COUNTERSIGN_ISSUER", text)]).unwrap().issuer;
+        assert_eq!(issuer.as_str(), text);
+        assert_eq!(format!("{}{}", issuer.origin(), issuer.path()), text);
+    }
+    let issuer = load(PRODUCTION, &[("COUNTERSIGN_ISSUER", "https://id.example.com:8443/a/b")]).unwrap().issuer;
+    assert_eq!((issuer.origin(), issuer.path()), ("https://id.example.com:8443", "/a/b"));
+
+    for (issuer, reason) in [
+        ("http://id.example.com", "http is only for loopback"),
+        ("http://localhost.example.com", "http is only for loopback"),
+        ("http://10.0.0.1", "http is only for loopback"),
+        ("http://[::ffff:127.0.0.1]", "http is only for loopback"),
+        ("http://localhost:8080/", "must not end in a slash"),
+        ("http://localhost/tenant/", "must not end in a slash"),
+        ("http://localhost/?", "neither a query nor a fragment"),
+        ("http://localhost#", "neither a query nor a fragment"),
+        ("http://user@localhost", "user or a password"),
+        ("http://:hunter2@localhost", "user or a password"),
+        ("http://LOCALHOST", "write it as http://localhost"),
+        ("http://localhost:80", "write it as http://localhost"),
+        ("http://127.1", "write it as http://127.0.0.1"),
+        ("http://localhost/a/../b", "write it as http://localhost/b"),
+        (" http://localhost", "write it as http://localhost"),
+        ("localhost:8080", "expected an absolute URL"),
+        ("/", "expected an absolute URL"),
+        ("", "expected an absolute URL"),
+        ("ftp://localhost", "expected an absolute URL"),
+        ("https:", "expected an absolute URL"),
+    ] {
+        let message = load("", &[("COUNTERSIGN_ISSUER", issuer)]).unwrap_err().to_string();
+        assert!(message.starts_with("COUNTERSIGN_ISSUER: ") && message.contains(reason), "{issuer}: {message}");
+        assert!(!message.contains("hunter2"));
+    }
+}
+
+#[test]
+fn unknown_keys_are_refused_with_the_nearest_name() {
+    for (text, message) in [
+        ("isuer = 'x'", "isuer: unknown setting; the nearest known one is issuer"),
+        ("[lifetimes]\ncod = 1", "lifetimes.cod: unknown setting; the nearest known one is lifetimes.code"),
+        ("database_url = 'x'", "database_url: unknown setting; the nearest known one is database.url"),
+        ("[pkce.requird]", "pkce.requird: unknown setting; the nearest known one is pkce.required"),
+        ("[[redis.urls]]\nx = 1", "redis.urls: unknown setting; the nearest known one is redis.url"),
+        ("database = 'sqlite://x'", "database: expected a table with url"),
+        ("keys = 5", "keys: expected a table with dir, master_file"),
+    ] {
+        assert_eq!(refused(text), message);
+    }
+    assert_eq!(
+        load("", &[("COUNTERSIGN_LISTN", "")]).unwrap_err().to_string(),
+        "COUNTERSIGN_LISTN: unknown setting; the nearest known one is COUNTERSIGN_LISTEN"
+    );
+    assert!(load("[database]\n[keys]", &[]).is_ok(), "an empty section is nothing");
+}
+
+#[test]
+fn what_does_not_work_yet_is_unknown() {
+    for text in ["mail.url = 'smtp://localhost'", "registration.mode = 'open'", "registration.pkce = 'all'"] {
+        assert!(refused(text).contains("unknown setting"));
+    }
+}
+
+#[test]
+fn wrong_types_are_refused_with_what_is_expected() {
+    for (text, message) in [
+        ("issuer = 1", "issuer: expected an absolute URL such as https://id.example.com, found a number"),
+        ("issuer.x = 1", "issuer: expected an absolute URL such as https://id.example.com, found a table"),
+        ("listen = '8080'", "listen: expected an address and a port such as 127.0.0.1:8080"),
+        (
+            "outbound.allow = '10.0.0.0/8'",
+            "outbound.allow: expected a list of networks such as 10.0.0.0/8 or fd00::/8, found a string",
+        ),
+        ("trusted_proxies = ['proxy']", "trusted_proxies: expected a list of networks such as 10.0.0.0/8 or fd00::/8"),
+        ("trusted_proxies = [1]", "trusted_proxies: expected a list of networks such as 10.0.0.0/8 or fd00::/8"),
+        ("pkce.required = 'none'", "pkce.required: expected `all` or `public`"),
+        ("pkce.required = true", "pkce.required: expected `all` or `public`, found true or false"),
+        ("log.level = 'infoo'", "log.level: expected `error`, `warn`, `info`, `debug` or `trace`"),
+        ("log.format = ['json']", "log.format: expected `text` or `json`, found a list"),
+        ("throttle.account = '5'", "throttle.account: expected a whole number from 0 to 4294967295, found a string"),
+        ("throttle.account = -1", "throttle.account: expected a whole number from 0 to 4294967295"),
+        ("keys.dir = ''", "keys.dir: expected a path"),
+        ("keys.master_file = 1.5", "keys.master_file: expected a path, found a fraction"),
+    ] {
+        assert_eq!(refused(text), message);
+    }
+    assert!(
+        refused("database.url = 'mysql://u:hunter2@h/d'").starts_with("database.url: expected a URL such as sqlite:")
+    );
+    assert!(refused("redis.url = 'http://h'").starts_with("redis.url: expected a URL such as redis:"));
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let errors =
+        load("isuer = 1\nlisten = 2\nthrottle.account = 0", &[("COUNTERSIGN_LOG__LEVEL", "x"), ("COUNTERSIGN_X", "")]);
+    let message = errors.unwrap_err().to_string();
+    let names: Vec<_> = message.lines().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(names, ["listen", "throttle.account", "COUNTERSIGN_LOG__LEVEL", "isuer", "COUNTERSIGN_X"], "{message}");
+
+    let errors = load("\"two\\nlines\" = 1\nlisten = 2", &[]).unwrap_err();
+    assert_eq!(errors.problems().len(), 2);
+    assert_eq!(errors.to_string().lines().count(), 2);
+}
+
+#[test]
+fn broken_toml_names_the_file_and_the_line_but_not_its_content() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("countersign.toml");
+    std::fs::write(&file, "listen = '127.0.0.1:80'\ndatabase.url = 'postgres://u:hunter2@h/d\n").unwrap();
+    let message = Settings::load(Some(&file), []).unwrap_err().to_string();
+    assert!(message.starts_with(&format!("{}: line 2: ", file.display())), "{message}");
+    assert!(!message.contains("hunter2"), "{message}");
+    assert_eq!(message.lines().count(), 1);
+
+    for text in
+        ["redis.url = hunter2", "'hunter2' = 1\n'hunter2' = 2", "redis.url = 'x' hunter2", "redis.url = \"\\hunter2\""]
+    {
+        let message = refused(text);
+        assert!(message.starts_with("settings: line ") && !message.contains("hunter2"), "{message}");
+    }
+
+    let missing = dir.path().join("missing.toml");
+    let message = Settings::load(Some(&missing), []).unwrap_err().to_string();
+    assert!(message.starts_with(&format!("{}: cannot be read", missing.display())), "{message}");
+    std::fs::write(&file, PRODUCTION).unwrap();
+    assert_eq!(Settings::load(Some(&file), []).unwrap().mode(), Mode::Production);
+}
+
+#[test]
+fn variables_override_the_file() {
+    let settings = load(
+        "listen = '127.0.0.1:1'\nthrottle.account = 7\noutbound.allow = ['10.0.0.0/8']",
+        &[
+            ("COUNTERSIGN_LISTEN", "0.0.0.0:2"),
+            ("COUNTERSIGN_DATABASE__URL", "sqlite://x.db"),
+            ("COUNTERSIGN_OUTBOUND__ALLOW", "192.168.7.9/16, fd00::1"),
+            ("COUNTERSIGN_TRUSTED_PROXIES", ""),
+            ("COUNTERSIGN_LIFETIMES__LINK", "90"),
+            ("COUNTERSIGN_REDIS__URL", ""),
+        ],
+    )
+    .unwrap();
+    assert_eq!(settings.listen.to_string(), "0.0.0.0:2");
+    assert_eq!(settings.database.url.expose(), "sqlite://x.db");
+    assert_eq!(settings.throttle.account, 7);
+    assert_eq!(settings.lifetimes.link, Duration::from_secs(90));
+    assert!(settings.redis.url.is_none() && settings.trusted_proxies.is_empty());
+    let shown = |key: &str| {
+        let effective = settings.effective().iter().find(|effective| effective.key == key).unwrap();
+        (effective.shown(), effective.source)
+    };
+    assert_eq!(shown("outbound.allow"), ("192.168.0.0/16, fd00::1/128".to_owned(), Source::Environment));
+    assert_eq!(shown("throttle.account"), ("7".to_owned(), Source::File));
+    assert_eq!(shown("redis.url"), (String::new(), Source::Environment));
+    assert_eq!(shown("lifetimes.link"), ("90s".to_owned(), Source::Environment));
+    assert_eq!(shown("lifetimes.access_token"), ("10m".to_owned(), Source::Default));
+    assert_eq!(shown("refresh.grace"), ("0s".to_owned(), Source::Default));
+    assert!(load("listen = 5", &[("COUNTERSIGN_LISTEN", "0.0.0.0:2")]).is_ok(), "an overridden value is not read");
+}
+
+#[test]
+fn durations_are_seconds_or_have_a_unit() {
+    let link =
+        |value: &str| load(&format!("lifetimes.link = {value}"), &[]).map(|settings| settings.lifetimes.link.as_secs());
+    for (value, seconds) in [
+        ("90", 90),
+        ("'90'", 90),
+        ("'90s'", 90),
+        ("'10m'", 600),
+        ("'24h'", 86_400),
+        ("'7d'", 604_800),
+        ("'3650d'", 315_360_000),
+    ] {
+        assert_eq!(link(value).unwrap(), seconds);
+    }
+    for value in [
+        "-1",
+        "'-1s'",
+        "'+1s'",
+        "1.5",
+        "'1.5h'",
+        "''",
+        "'s'",
+        "'1w'",
+        "'1 h'",
+        "'1h30m'",
+        "'3651d'",
+        "true",
+        "'99999999999999999999d'",
+        "9223372036854775807",
+    ] {
+        let message = link(value).unwrap_err().to_string();
+        assert!(message.starts_with("lifetimes.link: expected seconds, or a duration such as 60s"), "{message}");
+    }
+}
+
+#[test]
+fn lifetimes_make_sense_together() {
+    for (text, message) in [
+        ("lifetimes.code = 61", "lifetimes.code: must not be longer than 60s"),
+        ("lifetimes.code = 0", "lifetimes.code: must not be zero"),
+        ("lifetimes.access_token = '0m'", "lifetimes.access_token: must not be zero"),
+        (
+            "lifetimes.session_absolute = '12h'",
+            "lifetimes.session_idle: 1d is longer than `lifetimes.session_absolute`, which is 12h",
+        ),
+        (
+            "lifetimes.refresh_idle = '91d'",
+            "lifetimes.refresh_idle: 91d is longer than `lifetimes.refresh_absolute`, which is 90d",
+        ),
+        (
+            "lifetimes.signing_key = '59m'",
+            "lifetimes.jwks_cache: 1h is longer than `lifetimes.signing_key`, which is 59m",
+        ),
+        ("refresh.grace = 61", "refresh.grace: must not be longer than 60s"),
+    ] {
+        assert_eq!(refused(text), message);
+    }
+    // One slip, one line.
+    refused("lifetimes.session_absolute = 'x'\nlifetimes.session_idle = '60d'");
+    assert!(
+        load("lifetimes.session_idle = '12h'\nlifetimes.session_absolute = '12h'\nrefresh.grace = 10", &[]).is_ok()
+    );
+}
+
+#[test]
+fn numbers_stay_within_their_limits() {
+    for (text, message) in [
+        ("password.memory_kib = 7", "password.memory_kib: must be from 8 (8 KiB for each lane) to 4194304"),
+        (
+            "password.memory_kib = 31\npassword.parallelism = 4",
+            "password.memory_kib: must be from 32 (8 KiB for each lane) to 4194304",
+        ),
+        ("password.memory_kib = 4194305", "password.memory_kib: must be from 8 (8 KiB for each lane) to 4194304"),
+        ("password.iterations = 0", "password.iterations: must be from 1 to 1000"),
+        ("password.parallelism = 0", "password.parallelism: must be from 1 to 64"),
+        ("throttle.account = 0", "throttle.account: must not be zero"),
+        ("throttle.address = 0", "throttle.address: must not be zero"),
+    ] {
+        assert_eq!(refused(text), message);
+    }
+    let least = load("password = { memory_kib = 8, iterations = 1, parallelism = 1 }", &[]).unwrap().password;
+    assert!(argon2::Params::new(least.memory_kib, least.iterations, least.parallelism, None).is_ok());
+}
+
+#[test]
+fn secrets_are_shown_nowhere() {
+    let text = format!("{PRODUCTION}\nredis.url = 'rediss://:hunter2@cache:6379'");
+    let settings = load(&text, &[]).unwrap();
+    assert!(settings.database.url.expose().contains("hunter2"));
+    let shown =
+        format!("{settings:?} {} {}", settings.database.url, serde_json::to_string(settings.effective()).unwrap());
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("postgres://countersign:…@db/countersign") && shown.contains("rediss://:…@cache:6379"));
+}
+
+#[test]
+fn passwords_are_masked_wherever_a_url_holds_them() {
+    for (url, masked) in [
+        ("sqlite://data/countersign.db", "sqlite://data/countersign.db"),
+        ("sqlite::memory:", "sqlite::memory:"),
+        ("postgres://app@db/name", "postgres://app@db/name"),
+        ("postgres://app:hunter2@db:5432/name?sslmode=require", "postgres://app:…@db:5432/name?sslmode=require"),
+        ("postgres:///name?host=/run&password=hunter2", "postgres:///name?host=/run&password=…"),
+        ("postgres:///name?pass%77ord=hunter2&x=1", "postgres:///name?pass%77ord=…&x=1"),
+        ("postgres://app:12/hunter2?x@db/name", "postgres://app:…@db/name"),
+        ("postgres:name?password=hunter2", "postgres:name?password=…"),
+    ] {
+        let settings = load("", &[("COUNTERSIGN_DATABASE__URL", url)]).unwrap();
+        assert_eq!(settings.database.url.expose(), url);
+        assert_eq!(settings.database.url.masked(), masked);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_part_of_a_password_is_shown(password in "[a-z0-9@:/?#&=%!$]{1,24}", tail in "[a-z]{0,8}") {
+        let url = SecretUrl::<secret::Database>::built_in(format!("postgres://USER:{password}@HOST/{tail}").leak());
+        prop_assert_eq!(url.masked(), format!("postgres://USER:…@HOST/{}", tail));
+    }
+
+    #[test]
+    fn any_text_is_settings_or_a_refusal(text in ".{0,200}", value in ".{0,40}") {
+        let _ = load(&text, &[]);
+        for effective in load("", &[]).unwrap().effective() {
+            let variable = format!("COUNTERSIGN_{}", effective.key.replace('.', "__").to_uppercase());
+            if let Err(errors) = load("", &[(&variable, &value)]) {
+                prop_assert_eq!(errors.problems().len(), errors.to_string().lines().count());
+            }
+        }
+    }
+}

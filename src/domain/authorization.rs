@@ -1,0 +1,197 @@
+//! An app asks for a person's sign-in: what it asked for, and what must happen before it is answered.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use countersign_types::{ClientId, ErrorCode, ResponseType, ScopeSet, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{client::Client, session::Session};
+
+/// A request that was checked against its client's registration: nothing in it can be wrong any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuthorizationRequest {
+    /// Who asks.
+    pub client_id: ClientId,
+    /// Where the answer goes.
+    pub redirect_uri: String,
+    /// Whether the client named it, and so must name it again at the token endpoint (RFC 6749 §4.1.3).
+    pub redirect_uri_sent: bool,
+    /// What is asked for.
+    pub response_type: ResponseType,
+    /// How the answer is carried.
+    pub response_mode: ResponseMode,
+    /// Scopes that exist and that the client may ask for.
+    pub scope: ScopeSet,
+    /// Returned untouched.
+    pub state: Option<String>,
+    /// Returned in the ID token.
+    pub nonce: Option<String>,
+    /// What the person must do even if they need not.
+    pub prompt: Prompt,
+    /// The oldest sign-in that will do, in seconds.
+    pub max_age: Option<u32>,
+    /// Whom the app expects, as they would type it.
+    pub login_hint: Option<String>,
+    /// Whom the app expects, proven by an ID token of ours.
+    pub hinted_user: Option<UserId>,
+    /// Languages that the person reads, best first.
+    pub ui_locales: Vec<String>,
+    /// How strong a sign-in the app would like, best first.
+    pub acr_values: Vec<String>,
+    /// The SHA-256 of the verifier that the token endpoint will ask for (RFC 7636 §4.2).
+    pub code_challenge: Option<String>,
+    /// Parameters that an extension declared. None does yet; all others are ignored.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extension: Map<String, Value>,
+}
+
+/// How an answer is carried to the client (OAuth 2.0 Multiple Response Types §2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseMode {
+    /// In the query of the redirect URI.
+    Query,
+    /// In its fragment.
+    Fragment,
+}
+
+/// What the person must do even if they need not (OpenID Connect Core §3.1.2.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prompt {
+    /// Whatever is needed.
+    #[default]
+    AsNeeded,
+    /// Nothing may be shown.
+    Nothing,
+    /// These, even if not needed.
+    Ask(BTreeSet<Ask>),
+}
+
+/// One thing that a `prompt` can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// To sign in again.
+    Login,
+    /// To consent again.
+    Consent,
+    /// To choose an account, which here means the sign-in page.
+    SelectAccount,
+}
+
+impl Prompt {
+    /// The values that discovery names.
+    pub const SUPPORTED: [&'static str; 4] = ["none", "login", "consent", "select_account"];
+
+    fn asks_login(&self) -> bool {
+        matches!(self, Self::Ask(asked) if asked.contains(&Ask::Login) || asked.contains(&Ask::SelectAccount))
+    }
+
+    fn asks_consent(&self) -> bool {
+        matches!(self, Self::Ask(asked) if asked.contains(&Ask::Consent))
+    }
+}
+
+/// What a person allowed a client, remembered.
+#[derive(Clone, Debug)]
+pub struct Consent {
+    /// What was allowed.
+    pub scope: ScopeSet,
+    /// When it was last asked.
+    pub granted_at: DateTime<Utc>,
+}
+
+/// What is known when a decision is due.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// Who asks.
+    pub client: &'a Client,
+    /// Who is signed in on this browser, if the session is still good.
+    pub session: Option<&'a Session>,
+    /// What the person allowed this client before.
+    pub consent: Option<&'a Consent>,
+    /// When the request arrived. A login or consent newer than that meets a `prompt`.
+    pub asked_at: DateTime<Utc>,
+    /// Whether the person refused this request.
+    pub denied: bool,
+    /// The time of the decision.
+    pub now: DateTime<Utc>,
+}
+
+/// What happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The person must sign in.
+    Login,
+    /// The person must be asked whether the client may have this.
+    Consent,
+    /// The client gets its code.
+    Issue,
+    /// The client gets an error, with words for its developer.
+    Refuse(ErrorCode, &'static str),
+}
+
+/// Decides what happens next with a request. Called again after every page that it asked for.
+pub fn decide(request: &AuthorizationRequest, circumstances: &Circumstances<'_>) -> Decision {
+    if circumstances.denied {
+        return Decision::Refuse(ErrorCode::AccessDenied, "the person refused");
+    }
+    let silent = request.prompt == Prompt::Nothing;
+
+    let Some(session) = circumstances.session else {
+        return if silent {
+            Decision::Refuse(ErrorCode::LoginRequired, "nobody is signed in")
+        } else {
+            Decision::Login
+        };
+    };
+    let signed_in_since = session.auth_time >= circumstances.asked_at;
+
+    // OpenID Connect Core §3.1.2.1, id_token_hint: another person than the one hinted at is never signed in.
+    if request.hinted_user.as_ref().is_some_and(|hinted| *hinted != session.user) {
+        return if silent || signed_in_since {
+            Decision::Refuse(ErrorCode::LoginRequired, "another person is signed in than id_token_hint names")
+        } else {
+            Decision::Login
+        };
+    }
+    if !signed_in_since && (request.prompt.asks_login() || is_too_old(request, session, circumstances.now)) {
+        return if silent {
+            Decision::Refuse(ErrorCode::LoginRequired, "the sign-in is older than max_age")
+        } else {
+            Decision::Login
+        };
+    }
+
+    if !has_consent(request, circumstances) {
+        return if silent {
+            Decision::Refuse(ErrorCode::ConsentRequired, "the person has not allowed this yet")
+        } else {
+            Decision::Consent
+        };
+    }
+    Decision::Issue
+}
+
+/// OpenID Connect Core §3.1.2.1, max_age: the sign-in must not be older than this many seconds.
+fn is_too_old(request: &AuthorizationRequest, session: &Session, now: DateTime<Utc>) -> bool {
+    request.max_age.is_some_and(|max_age| {
+        // Zero asks for a sign-in of its own, as prompt=login does.
+        max_age == 0 || now - session.auth_time > chrono::TimeDelta::seconds(max_age.into())
+    })
+}
+
+fn has_consent(request: &AuthorizationRequest, circumstances: &Circumstances<'_>) -> bool {
+    let consented_since = circumstances
+        .consent
+        .is_some_and(|consent| consent.granted_at >= circumstances.asked_at && request.scope.is_subset(&consent.scope));
+    // RFC 8252 §8.6: another app could pose as a public native client, so the person is asked every time.
+    if request.prompt.asks_consent() || circumstances.client.is_public_native() {
+        return consented_since;
+    }
+    circumstances.client.skips_consent()
+        || circumstances.consent.is_some_and(|consent| request.scope.is_subset(&consent.scope))
+}

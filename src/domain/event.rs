@@ -1,0 +1,225 @@
+//! What the audit trail tells: one event for everything that happened to an account, a token or a setting.
+
+use countersign_types::{ClientId, GrantId, ScopeSet, SessionId, TokenId, UserId};
+use serde_json::{Map, Value, json};
+
+use super::session::SessionEnd;
+
+/// Something that happened. Personal detail is never part of it: that is [`Personal`], stored encrypted.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Someone proved who they are.
+    LoginSucceeded { amr: Vec<String> },
+    /// Name and password did not match an account.
+    LoginFailed,
+    /// Too many tries: this one was not looked at.
+    LoginThrottled,
+    /// A session is over.
+    SessionEnded { reason: SessionEnd },
+    /// A person allowed a client something.
+    ConsentGranted { scope: ScopeSet },
+    /// A person refused.
+    ConsentDenied { scope: ScopeSet },
+    /// An authorization code was sent to a client.
+    CodeIssued { scope: ScopeSet },
+    /// A code was exchanged for tokens.
+    CodeExchanged { token: TokenId, scope: ScopeSet },
+    /// A spent code came back, and its grant was revoked.
+    CodeReplayed,
+    /// A refresh token was exchanged for new tokens.
+    TokenRefreshed { token: TokenId, scope: ScopeSet },
+    /// A spent refresh token came back, and its grant was revoked.
+    RefreshTokenReplayed,
+    /// A client got a token on its own behalf.
+    ClientTokenIssued { token: TokenId, scope: ScopeSet },
+    /// A client took a token back.
+    TokenRevoked { token: Option<TokenId> },
+    /// A client could not prove who it is.
+    ClientAuthenticationFailed { reason: &'static str },
+    /// The first administrator was made by the link.
+    FirstAdministratorCreated,
+    /// A single-use link was made.
+    LinkIssued { purpose: &'static str },
+    /// An account was made.
+    UserCreated,
+    /// Claims or roles of an account were changed.
+    UserChanged { fields: Vec<String> },
+    /// An account was disabled or enabled.
+    UserEnabled { enabled: bool },
+    /// A password was set.
+    PasswordChanged,
+    /// A client was registered, changed or removed.
+    ClientChanged { change: Change },
+    /// An API was registered or removed.
+    ApiChanged { api: String, change: Change },
+    /// A signing key was made.
+    KeyPublished { kid: String, at_once: bool },
+}
+
+/// What was done to a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// New.
+    Added,
+    /// Other values.
+    Changed,
+    /// A new secret.
+    SecretRotated,
+    /// Gone.
+    Removed,
+}
+
+impl Change {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Changed => "changed",
+            Self::SecretRotated => "secret_rotated",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+impl Event {
+    /// The name of the event in the audit trail.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::LoginSucceeded { .. } => "login.succeeded",
+            Self::LoginFailed => "login.failed",
+            Self::LoginThrottled => "login.throttled",
+            Self::SessionEnded { .. } => "session.ended",
+            Self::ConsentGranted { .. } => "consent.granted",
+            Self::ConsentDenied { .. } => "consent.denied",
+            Self::CodeIssued { .. } => "code.issued",
+            Self::CodeExchanged { .. } => "code.exchanged",
+            Self::CodeReplayed => "code.replayed",
+            Self::TokenRefreshed { .. } => "token.refreshed",
+            Self::RefreshTokenReplayed => "refresh_token.replayed",
+            Self::ClientTokenIssued { .. } => "client_token.issued",
+            Self::TokenRevoked { .. } => "token.revoked",
+            Self::ClientAuthenticationFailed { .. } => "client.authentication_failed",
+            Self::FirstAdministratorCreated => "administrator.created",
+            Self::LinkIssued { .. } => "link.issued",
+            Self::UserCreated => "user.created",
+            Self::UserChanged { .. } => "user.changed",
+            Self::UserEnabled { enabled: true } => "user.enabled",
+            Self::UserEnabled { enabled: false } => "user.disabled",
+            Self::PasswordChanged => "password.changed",
+            Self::ClientChanged { .. } => "client.changed",
+            Self::ApiChanged { .. } => "api.changed",
+            Self::KeyPublished { .. } => "key.published",
+        }
+    }
+
+    /// What else there is to say about it, without a word about a person.
+    pub fn detail(&self) -> Value {
+        match self {
+            Self::LoginSucceeded { amr } => json!({ "amr": amr }),
+            Self::SessionEnded { reason } => json!({ "reason": reason.as_str() }),
+            Self::ConsentGranted { scope } | Self::ConsentDenied { scope } | Self::CodeIssued { scope } => {
+                json!({ "scope": scope })
+            }
+            Self::CodeExchanged { token, scope }
+            | Self::TokenRefreshed { token, scope }
+            | Self::ClientTokenIssued { token, scope } => json!({ "jti": token, "scope": scope }),
+            Self::TokenRevoked { token } => json!({ "jti": token }),
+            Self::ClientAuthenticationFailed { reason } => json!({ "reason": reason }),
+            Self::LinkIssued { purpose } => json!({ "purpose": purpose }),
+            Self::UserChanged { fields } => json!({ "fields": fields }),
+            Self::ClientChanged { change } => json!({ "change": change.as_str() }),
+            Self::ApiChanged { api, change } => json!({ "api": api, "change": change.as_str() }),
+            Self::KeyPublished { kid, at_once } => json!({ "kid": kid, "at_once": at_once }),
+            Self::LoginFailed
+            | Self::LoginThrottled
+            | Self::CodeReplayed
+            | Self::RefreshTokenReplayed
+            | Self::FirstAdministratorCreated
+            | Self::UserCreated
+            | Self::UserEnabled { .. }
+            | Self::PasswordChanged => Value::Object(Map::new()),
+        }
+    }
+}
+
+/// One line of the audit trail: the event, and the ids of all that took part.
+#[derive(Clone, Debug)]
+pub struct AuditEntry {
+    /// What happened.
+    pub event: Event,
+    /// Whose account it concerns.
+    pub user: Option<UserId>,
+    /// Which client it concerns.
+    pub client: Option<ClientId>,
+    /// In which session it happened.
+    pub session: Option<SessionId>,
+    /// Which grant it concerns.
+    pub grant: Option<GrantId>,
+    /// Detail that names a person.
+    pub personal: Personal,
+}
+
+impl AuditEntry {
+    /// An event that names nobody yet.
+    pub fn new(event: Event) -> Self {
+        Self { event, user: None, client: None, session: None, grant: None, personal: Personal::default() }
+    }
+
+    /// Concerns this account.
+    #[must_use]
+    pub fn user(mut self, user: &UserId) -> Self {
+        self.user = Some(user.clone());
+        self
+    }
+
+    /// Concerns this client.
+    #[must_use]
+    pub fn client(mut self, client: &ClientId) -> Self {
+        self.client = Some(client.clone());
+        self
+    }
+
+    /// Happened in this session.
+    #[must_use]
+    pub fn session(mut self, session: &SessionId) -> Self {
+        self.session = Some(session.clone());
+        self
+    }
+
+    /// Concerns this grant.
+    #[must_use]
+    pub fn grant(mut self, grant: &GrantId) -> Self {
+        self.grant = Some(grant.clone());
+        self
+    }
+
+    /// Comes with detail that names a person.
+    #[must_use]
+    pub fn personal(mut self, personal: Personal) -> Self {
+        self.personal = personal;
+        self
+    }
+}
+
+/// Detail that names a person. Stored under the key of the account, which dies with it.
+#[derive(Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Personal {
+    /// The address of the network that the request came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// What the device calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+}
+
+impl Personal {
+    /// Whether there is nothing to store.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl std::fmt::Debug for Personal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}

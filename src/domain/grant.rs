@@ -1,0 +1,80 @@
+//! What was granted to a client: the one thing from which every token is minted, whatever the grant type.
+
+use chrono::{DateTime, Utc};
+use countersign_types::{ClientId, Confirmation, GrantId, ScopeSet, SessionId, UserId};
+
+use super::{api::OFFLINE_ACCESS, session::Session};
+
+/// What a client may do, and for whom.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The client.
+    pub client: ClientId,
+    /// What it may do.
+    pub scope: ScopeSet,
+    /// On whose behalf.
+    pub subject: Subject,
+    /// What its tokens are bound to; `None` for bearer tokens.
+    pub confirmation: Option<Confirmation>,
+}
+
+/// On whose behalf a client acts.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// Its own (RFC 6749 §4.4).
+    Client,
+    /// A person's.
+    Person(PersonGrant),
+}
+
+/// What a person granted at one sign-in.
+#[derive(Clone, Debug)]
+pub struct PersonGrant {
+    /// The `gid` of every token of the grant.
+    pub id: GrantId,
+    /// The person.
+    pub user: UserId,
+    /// The session at which it was granted.
+    pub session: SessionId,
+    /// When the person had signed in. A refresh does not move it (OpenID Connect Core §12.2).
+    pub auth_time: DateTime<Utc>,
+    /// How strong that sign-in was.
+    pub acr: String,
+    /// By what means.
+    pub amr: Vec<String>,
+    /// When it was granted.
+    pub created_at: DateTime<Utc>,
+    /// When it ends, however often it is refreshed.
+    pub ends_at: DateTime<Utc>,
+}
+
+impl PersonGrant {
+    /// A new grant on a session.
+    pub fn on(session: &Session, id: GrantId, now: DateTime<Utc>, ends_at: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            user: session.user.clone(),
+            session: session.id.clone(),
+            auth_time: session.auth_time,
+            acr: session.acr.clone(),
+            amr: session.amr.clone(),
+            created_at: now,
+            ends_at,
+        }
+    }
+}
+
+impl Grant {
+    /// Whether the grant survives logout and the end of the session (OpenID Connect Core §11).
+    pub fn is_offline(&self) -> bool {
+        self.scope.contains(OFFLINE_ACCESS)
+    }
+
+    /// The person's part, where a person granted it.
+    pub fn person(&self) -> Option<&PersonGrant> {
+        match &self.subject {
+            Subject::Client => None,
+            Subject::Person(person) => Some(person),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The life of a signing key: published, then signing, then kept until the last token it signed has expired.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+/// When a key does what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyTimes {
+    /// When it appeared in the JWKS.
+    pub published_at: DateTime<Utc>,
+    /// From when on it signs.
+    pub signs_from: DateTime<Utc>,
+    /// When its successor took over.
+    pub retired_at: Option<DateTime<Utc>>,
+}
+
+/// How long each step lasts.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyLifetimes {
+    /// How long clients may cache the JWKS.
+    pub jwks_cache: Duration,
+    /// How long a key signs.
+    pub signing: Duration,
+    /// The longest life of a token, after which nobody needs the key of one that retired.
+    pub token: Duration,
+    /// How long our own ID tokens come back to us as hints.
+    pub hint: Duration,
+}
+
+/// Where in its life a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// In the JWKS, so that every cache has it before the first signature.
+    Published,
+    /// Signing.
+    Signing,
+    /// No longer signing, still in the JWKS.
+    Retired,
+    /// Out of the JWKS, kept for hints of our own (OpenID Connect RP-Initiated Logout §4).
+    Withdrawn,
+    /// Of no more use.
+    Expired,
+}
+
+impl KeyState {
+    /// As the command line prints it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Signing => "signing",
+            Self::Retired => "retired",
+            Self::Withdrawn => "withdrawn",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Whether clients find it in the JWKS.
+    pub fn is_public(self) -> bool {
+        match self {
+            Self::Published | Self::Signing | Self::Retired => true,
+            Self::Withdrawn | Self::Expired => false,
+        }
+    }
+}
+
+impl KeyTimes {
+    /// Where in its life the key is.
+    pub fn state(&self, lifetimes: &KeyLifetimes, now: DateTime<Utc>) -> KeyState {
+        match self.retired_at {
+            Some(retired_at) if now >= retired_at => {
+                let out_of_jwks = retired_at + lifetimes.token + lifetimes.jwks_cache;
+                if now < out_of_jwks {
+                    KeyState::Retired
+                } else if now < retired_at + lifetimes.hint {
+                    KeyState::Withdrawn
+                } else {
+                    KeyState::Expired
+                }
+            }
+            _ if now < self.signs_from => KeyState::Published,
+            _ => KeyState::Signing,
+        }
+    }
+}
+
+/// Whether a successor must be published now, so that it can sign when the present key has done its time.
+///
+/// `newest` is the key that signs last, present or published; `None` when there is no key at all.
+pub fn needs_successor(newest: Option<&KeyTimes>, lifetimes: &KeyLifetimes, now: DateTime<Utc>) -> bool {
+    newest.is_none_or(|key| now + lifetimes.jwks_cache >= key.signs_from + lifetimes.signing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFETIMES: KeyLifetimes = KeyLifetimes {
+        jwks_cache: Duration::from_secs(10),
+        signing: Duration::from_secs(100),
+        token: Duration::from_secs(5),
+        hint: Duration::from_secs(50),
+    };
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_public_before_and_after_it_signs() {
+        let key = KeyTimes { published_at: at(0), signs_from: at(10), retired_at: Some(at(110)) };
+        let states = [0, 10, 109, 110, 124, 125, 159, 160].map(|now| key.state(&LIFETIMES, at(now)));
+        use KeyState::{Expired, Published, Retired, Signing, Withdrawn};
+        assert_eq!(states, [Published, Signing, Signing, Retired, Retired, Withdrawn, Withdrawn, Expired]);
+    }
+
+    #[test]
+    fn a_successor_is_published_one_cache_time_early() {
+        let key = KeyTimes { published_at: at(0), signs_from: at(0), retired_at: None };
+        assert!(!needs_successor(Some(&key), &LIFETIMES, at(89)));
+        assert!(needs_successor(Some(&key), &LIFETIMES, at(90)));
+        assert!(needs_successor(None, &LIFETIMES, at(0)));
+    }
+}

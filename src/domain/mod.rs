@@ -1,0 +1,16 @@
+//! The rules of the house: types and decisions without IO, async, clock or randomness.
+//!
+//! Everything here can be tested with plain values. What a request means, who may have what, and when a thing stops
+//! being valid is decided here; other rooms fetch, store and answer.
+
+pub mod api;
+pub mod authorization;
+pub mod client;
+pub mod credential;
+pub mod device;
+pub mod event;
+pub mod grant;
+pub mod key;
+pub mod session;
+pub mod token;
+pub mod user;

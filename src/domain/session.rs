@@ -1,0 +1,124 @@
+//! Device sessions: one sign-in on one device, and how long it is good for.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use countersign_types::{SessionId, UserId};
+
+/// A person signed in on one device.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The `sid` of everything issued on it.
+    pub id: SessionId,
+    /// Who signed in.
+    pub user: UserId,
+    /// When they last proved who they are.
+    pub auth_time: DateTime<Utc>,
+    /// How strong the proof was.
+    pub acr: String,
+    /// By what means (RFC 8176).
+    pub amr: Vec<String>,
+    /// What the device calls itself, in our words.
+    pub label: String,
+    /// When the session began.
+    pub created_at: DateTime<Utc>,
+    /// When the person was last here.
+    pub last_seen: DateTime<Utc>,
+}
+
+/// How long sessions last.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionLifetimes {
+    /// Without a visit.
+    pub idle: Duration,
+    /// In all.
+    pub absolute: Duration,
+}
+
+impl Session {
+    /// When the session stops being good if nobody comes back.
+    pub fn expires_at(&self, lifetimes: &SessionLifetimes) -> DateTime<Utc> {
+        (self.last_seen + lifetimes.idle).min(self.created_at + lifetimes.absolute)
+    }
+
+    /// Whether the session is still good.
+    pub fn is_live(&self, lifetimes: &SessionLifetimes, now: DateTime<Utc>) -> bool {
+        now < self.expires_at(lifetimes)
+    }
+
+    /// Whether a visit is worth a write: every request would be one too many.
+    pub fn should_touch(&self, lifetimes: &SessionLifetimes, now: DateTime<Utc>) -> bool {
+        now - self.last_seen > chrono::TimeDelta::from_std(lifetimes.idle / 100).unwrap_or_default()
+    }
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// The person, or an app on their behalf, logged out.
+    Logout,
+    /// Someone else signed in on the same browser.
+    Replaced,
+    /// Too long without a visit, or too old.
+    Expired,
+    /// The password was changed.
+    PasswordChanged,
+    /// The account was disabled.
+    Disabled,
+}
+
+impl SessionEnd {
+    /// As it stands in the audit trail.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::Replaced => "replaced",
+            Self::Expired => "expired",
+            Self::PasswordChanged => "password_changed",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// Whether grants with `offline_access` die too: they outlive a logout, not the loss of trust in a device.
+    pub fn ends_offline_grants(self) -> bool {
+        match self {
+            Self::Logout | Self::Replaced | Self::Expired => false,
+            Self::PasswordChanged | Self::Disabled => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFETIMES: SessionLifetimes =
+        SessionLifetimes { idle: Duration::from_secs(100), absolute: Duration::from_secs(150) };
+
+    fn session() -> Session {
+        Session {
+            id: SessionId::new("s"),
+            user: UserId::new("u"),
+            auth_time: DateTime::UNIX_EPOCH,
+            acr: String::new(),
+            amr: Vec::new(),
+            label: String::new(),
+            created_at: DateTime::UNIX_EPOCH,
+            last_seen: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn a_visit_prolongs_a_session_up_to_its_absolute_end() {
+        let mut session = session();
+        assert!(session.is_live(&LIFETIMES, at(99)));
+        assert!(!session.is_live(&LIFETIMES, at(100)));
+        session.last_seen = at(90);
+        assert!(session.is_live(&LIFETIMES, at(149)));
+        assert!(!session.is_live(&LIFETIMES, at(150)));
+    }
+}

@@ -1,0 +1,301 @@
+//! People: who they are, and which claims about them a scope opens.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use countersign_types::{ScopeSet, UserId};
+use serde_json::{Map, Value};
+use unicode_normalization::UnicodeNormalization;
+
+/// A person with an account.
+#[derive(Clone)]
+pub struct User {
+    /// Random, and the `sub` of tokens.
+    pub id: UserId,
+    /// The mail address as the person writes it.
+    pub email: String,
+    /// Whether the address was proven to be theirs.
+    pub email_verified: bool,
+    /// A name to sign in with, if there is one.
+    pub username: Option<String>,
+    /// Standard claims (OpenID Connect Core §5.1), apart from those that have a field here.
+    pub claims: Map<String, Value>,
+    /// What the person may do, in words that APIs understand.
+    pub roles: BTreeSet<String>,
+    /// A disabled person can do nothing, and no token of theirs is good.
+    pub enabled: bool,
+    /// When the account was made.
+    pub created_at: DateTime<Utc>,
+    /// When a claim last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// The role that may administer Countersign itself.
+pub const ADMIN_ROLE: &str = "admin";
+
+impl std::fmt::Debug for User {
+    /// The id alone: who that is stays out of logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Under which key a name or address is looked up: compatibility forms and letter case make no difference.
+pub fn fold(name: &str) -> String {
+    name.trim().nfkc().flat_map(char::to_lowercase).nfkc().collect()
+}
+
+/// Why a name or address cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidName {
+    /// Not of the form local@domain.
+    #[error("this is not a mail address; write it as name@example.com")]
+    Email,
+    /// It could be taken for something else.
+    #[error("a user name has 1 to 64 characters, none of them @, white space or a control character")]
+    Username,
+}
+
+/// A mail address: one `@`, something on both sides, no white space or control characters, at most 254 characters.
+pub fn parse_email(text: &str) -> Result<String, InvalidName> {
+    let text = text.trim();
+    let plausible = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>' | '"' | ',' | ';');
+    let (local, domain) = text.rsplit_once('@').ok_or(InvalidName::Email)?;
+    let valid = !local.is_empty()
+        && !domain.is_empty()
+        && !local.contains('@')
+        && text.chars().count() <= 254
+        && text.chars().all(plausible);
+    valid.then(|| text.to_owned()).ok_or(InvalidName::Email)
+}
+
+/// A user name: no `@`, so that it can never be taken for a mail address.
+pub fn parse_username(text: &str) -> Result<String, InvalidName> {
+    let text = text.trim();
+    let valid = (1..=64).contains(&text.chars().count())
+        && !fold(text).contains('@')
+        && text.chars().all(|c| !c.is_whitespace() && !c.is_control());
+    valid.then(|| text.to_owned()).ok_or(InvalidName::Username)
+}
+
+/// Claims of `profile`, `phone` and `address` that an operator can set, and the type of each.
+pub const SETTABLE_CLAIMS: [(&str, ClaimType); 23] = [
+    ("name", ClaimType::Text),
+    ("family_name", ClaimType::Text),
+    ("given_name", ClaimType::Text),
+    ("middle_name", ClaimType::Text),
+    ("nickname", ClaimType::Text),
+    ("preferred_username", ClaimType::Text),
+    ("profile", ClaimType::Link),
+    ("picture", ClaimType::Link),
+    ("website", ClaimType::Link),
+    ("gender", ClaimType::Text),
+    ("birthdate", ClaimType::Text),
+    ("zoneinfo", ClaimType::Text),
+    ("locale", ClaimType::Text),
+    ("phone_number", ClaimType::Text),
+    ("phone_number_verified", ClaimType::Flag),
+    ("address.formatted", ClaimType::Text),
+    ("address.street_address", ClaimType::Text),
+    ("address.locality", ClaimType::Text),
+    ("address.region", ClaimType::Text),
+    ("address.postal_code", ClaimType::Text),
+    ("address.country", ClaimType::Text),
+    ("email", ClaimType::Email),
+    ("email_verified", ClaimType::Flag),
+];
+
+/// What a claim's value must look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimType {
+    /// Any text of up to 1,000 characters.
+    Text,
+    /// An absolute http or https URL.
+    Link,
+    /// `true` or `false`.
+    Flag,
+    /// A mail address.
+    Email,
+}
+
+/// Why a claim cannot be set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimError {
+    /// No such claim can be set.
+    #[error("\"{0}\" is not a claim that can be set; known are: {known}", known = SETTABLE_CLAIMS.map(|(name, _)| name).join(", "))]
+    Unknown(String),
+    /// The value is of another type.
+    #[error("{0} must be {1}")]
+    Value(String, &'static str),
+}
+
+impl User {
+    /// Sets one claim; an empty value takes it away.
+    pub fn set_claim(&mut self, name: &str, value: &str) -> Result<(), ClaimError> {
+        let (_, kind) = SETTABLE_CLAIMS
+            .iter()
+            .find(|(known, _)| *known == name)
+            .ok_or_else(|| ClaimError::Unknown(name.chars().take(60).collect()))?;
+        let wrong = |expected| ClaimError::Value(name.to_owned(), expected);
+        let typed = match kind {
+            ClaimType::Flag => Value::Bool(value.parse().map_err(|_| wrong("true or false"))?),
+            ClaimType::Email => {
+                self.email = parse_email(value).map_err(|_| wrong("a mail address"))?;
+                self.email_verified = false;
+                return Ok(());
+            }
+            ClaimType::Link if !value.is_empty() => {
+                value.parse::<super::client::WebLink>().map_err(|_| wrong("an https URL"))?;
+                Value::from(value)
+            }
+            ClaimType::Text | ClaimType::Link => {
+                if value.chars().count() > 1_000 || value.contains('\0') {
+                    return Err(wrong("text of at most 1,000 characters"));
+                }
+                Value::from(value)
+            }
+        };
+        if name == "email_verified" {
+            self.email_verified = typed == Value::Bool(true);
+            return Ok(());
+        }
+        match name.strip_prefix("address.") {
+            Some(part) => {
+                let address = self.claims.entry("address").or_insert_with(|| Value::Object(Map::new()));
+                if let Value::Object(address) = address {
+                    set(address, part, typed);
+                }
+                if self.claims.get("address").and_then(Value::as_object).is_some_and(Map::is_empty) {
+                    self.claims.remove("address");
+                }
+            }
+            None => set(&mut self.claims, name, typed),
+        }
+        Ok(())
+    }
+
+    /// The claims that these scopes open (OpenID Connect Core §5.4), without `sub`.
+    pub fn claims_for(&self, scope: &ScopeSet) -> Map<String, Value> {
+        let mut claims = Map::new();
+        if scope.contains("profile") {
+            for (name, value) in &self.claims {
+                if !matches!(name.as_str(), "address" | "phone_number" | "phone_number_verified") {
+                    claims.insert(name.clone(), value.clone());
+                }
+            }
+            if let (Some(username), false) = (&self.username, claims.contains_key("preferred_username")) {
+                claims.insert("preferred_username".to_owned(), username.clone().into());
+            }
+            claims.insert("updated_at".to_owned(), self.updated_at.timestamp().into());
+        }
+        if scope.contains("email") {
+            claims.insert("email".to_owned(), self.email.clone().into());
+            claims.insert("email_verified".to_owned(), self.email_verified.into());
+        }
+        if let (true, Some(address)) = (scope.contains("address"), self.claims.get("address")) {
+            claims.insert("address".to_owned(), address.clone());
+        }
+        if let (true, Some(number)) = (scope.contains("phone"), self.claims.get("phone_number")) {
+            claims.insert("phone_number".to_owned(), number.clone());
+            let verified = self.claims.get("phone_number_verified").cloned().unwrap_or(Value::Bool(false));
+            claims.insert("phone_number_verified".to_owned(), verified);
+        }
+        claims
+    }
+
+    /// What pages call the person.
+    pub fn display_name(&self) -> &str {
+        let name = self.claims.get("name").and_then(Value::as_str);
+        name.or(self.username.as_deref()).unwrap_or(&self.email)
+    }
+}
+
+fn set(claims: &mut Map<String, Value>, name: &str, value: Value) {
+    if value.as_str() == Some("") {
+        claims.remove(name);
+    } else {
+        claims.insert(name.to_owned(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ada() -> User {
+        User {
+            id: UserId::new("u"),
+            email: "ada@example.com".to_owned(),
+            email_verified: true,
+            username: Some("ada".to_owned()),
+            claims: Map::new(),
+            roles: BTreeSet::new(),
+            enabled: true,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::from_timestamp(5, 0).unwrap(),
+        }
+    }
+
+    fn claims(user: &User, scope: &str) -> Value {
+        Value::Object(user.claims_for(&scope.parse().unwrap()))
+    }
+
+    #[test]
+    fn each_scope_opens_its_own_claims() {
+        let mut user = ada();
+        user.set_claim("name", "Ada L").unwrap();
+        user.set_claim("phone_number", "+1 555").unwrap();
+        user.set_claim("address.country", "GB").unwrap();
+        assert_eq!(claims(&user, "openid"), serde_json::json!({}));
+        assert_eq!(
+            claims(&user, "profile"),
+            serde_json::json!({"name": "Ada L", "preferred_username": "ada", "updated_at": 5})
+        );
+        assert_eq!(claims(&user, "email"), serde_json::json!({"email": "ada@example.com", "email_verified": true}));
+        assert_eq!(claims(&user, "address"), serde_json::json!({"address": {"country": "GB"}}));
+        assert_eq!(
+            claims(&user, "phone"),
+            serde_json::json!({"phone_number": "+1 555", "phone_number_verified": false})
+        );
+    }
+
+    #[test]
+    fn only_known_claims_can_be_set() {
+        let mut user = ada();
+        for claim in ["sub", "roles", "iss", "email_verified.x", "address", "updated_at"] {
+            assert!(matches!(user.set_claim(claim, "x"), Err(ClaimError::Unknown(_))), "{claim}");
+        }
+        assert!(user.set_claim("picture", "javascript:alert(1)").is_err());
+        assert!(user.set_claim("email_verified", "yes").is_err());
+    }
+
+    #[test]
+    fn an_empty_value_takes_a_claim_away() {
+        let mut user = ada();
+        user.set_claim("address.country", "GB").unwrap();
+        user.set_claim("address.country", "").unwrap();
+        assert!(user.claims.is_empty());
+    }
+
+    #[test]
+    fn a_new_address_is_not_verified() {
+        let mut user = ada();
+        user.set_claim("email", "new@example.com").unwrap();
+        assert!(!user.email_verified);
+    }
+
+    #[test]
+    fn letter_case_and_compatibility_forms_are_the_same_name() {
+        assert_eq!(fold("ADA@Example.com "), fold("ada@example.com"));
+        assert_eq!(fold("ａｄａ"), "ada");
+        assert_ne!(fold("ada"), fold("adа")); // the last letter is Cyrillic
+    }
+
+    #[test]
+    fn a_user_name_cannot_be_taken_for_a_mail_address() {
+        assert!(parse_username("ada@example.com").is_err());
+        assert!(parse_username("ada＠example.com").is_err());
+        assert!(parse_email("ada").is_err());
+        assert!(parse_email("a\r\nBcc: x@example.com").is_err());
+    }
+}

@@ -1,0 +1,113 @@
+//! People.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use countersign_types::UserId;
+use serde_json::{Map, Value};
+use sqlx::types::Json;
+
+use super::{StoreError, Tx};
+use crate::domain::user::{ADMIN_ROLE, User, fold};
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    email: String,
+    email_verified: bool,
+    username: Option<String>,
+    claims: Json<Map<String, Value>>,
+    roles: Json<BTreeSet<String>>,
+    enabled: bool,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<Row> for User {
+    fn from(row: Row) -> Self {
+        Self {
+            id: UserId::new(row.id),
+            email: row.email,
+            email_verified: row.email_verified,
+            username: row.username,
+            claims: row.claims.0,
+            roles: row.roles.0,
+            enabled: row.enabled,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// Adds an account. `Conflict` when the address or user name is taken.
+pub async fn insert(tx: &mut Tx, user: &User) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "INSERT INTO account (id, email, email_folded, email_verified, username, username_folded, claims, roles, enabled,
+             created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        user.id.as_str(),
+        &user.email,
+        fold(&user.email),
+        user.email_verified,
+        &user.username,
+        user.username.as_deref().map(fold),
+        Json(&user.claims),
+        Json(&user.roles),
+        user.enabled,
+        user.created_at,
+        user.updated_at,
+    )?;
+    Ok(())
+}
+
+/// Stores an account's new values. `Conflict` when the address or user name is taken.
+pub async fn update(tx: &mut Tx, user: &User) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "UPDATE account SET email = $2, email_folded = $3, email_verified = $4, username = $5, username_folded = $6,
+             claims = $7, roles = $8, enabled = $9, updated_at = $10
+         WHERE id = $1",
+        user.id.as_str(),
+        &user.email,
+        fold(&user.email),
+        user.email_verified,
+        &user.username,
+        user.username.as_deref().map(fold),
+        Json(&user.claims),
+        Json(&user.roles),
+        user.enabled,
+        user.updated_at,
+    )?;
+    Ok(())
+}
+
+/// The account with this id.
+pub async fn find(tx: &mut Tx, id: &UserId) -> Result<Option<User>, StoreError> {
+    let row: Option<Row> = fetch_optional!(tx, "SELECT * FROM account WHERE id = $1", id.as_str())?;
+    Ok(row.map(User::from))
+}
+
+/// The account that signs in under this user name or mail address, however it is written.
+pub async fn find_by_name(tx: &mut Tx, name: &str) -> Result<Option<User>, StoreError> {
+    let folded = fold(name);
+    let row: Option<Row> = if folded.contains('@') {
+        fetch_optional!(tx, "SELECT * FROM account WHERE email_folded = $1", &folded)?
+    } else {
+        fetch_optional!(tx, "SELECT * FROM account WHERE username_folded = $1", &folded)?
+    };
+    Ok(row.map(User::from))
+}
+
+/// All accounts in the order of their addresses.
+pub async fn all(tx: &mut Tx) -> Result<Vec<User>, StoreError> {
+    let rows: Vec<Row> = fetch_all!(tx, "SELECT * FROM account ORDER BY email_folded")?;
+    Ok(rows.into_iter().map(User::from).collect())
+}
+
+/// An account that may administer Countersign, if there is one.
+pub async fn find_administrator(tx: &mut Tx) -> Result<Option<User>, StoreError> {
+    // Administrators are few and this is asked at start and by the command line, so that no engine-specific JSON is needed.
+    let rows: Vec<Row> = fetch_all!(tx, "SELECT * FROM account WHERE enabled")?;
+    Ok(rows.into_iter().map(User::from).find(|user| user.roles.contains(ADMIN_ROLE)))
+}

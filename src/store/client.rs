@@ -1,0 +1,106 @@
+//! Relying parties.
+
+use chrono::{DateTime, Utc};
+use countersign_types::ClientId;
+use sqlx::types::Json;
+
+use super::{
+    StoreError, Tx,
+    change::{Changed, announce},
+};
+use crate::domain::client::{Client, ClientMetadata, StoredSecret};
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    metadata: Json<ClientMetadata>,
+    secret_kind: Option<String>,
+    secret: Option<Vec<u8>>,
+    enabled: bool,
+    created_at: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for Client {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let secret = match (row.secret_kind.as_deref(), row.secret) {
+            (None, None) => None,
+            (Some("digest"), Some(secret)) => Some(StoredSecret::Digest(secret)),
+            (Some("argon2"), Some(secret)) => {
+                let phc = String::from_utf8(secret).map_err(|error| StoreError::corrupt("client", error))?;
+                Some(StoredSecret::Argon2(phc))
+            }
+            (Some("encrypted"), Some(secret)) => Some(StoredSecret::Encrypted(secret)),
+            (kind, _) => return Err(StoreError::corrupt("client", format!("secret_kind {kind:?}"))),
+        };
+        Ok(Self {
+            id: ClientId::new(row.id),
+            metadata: row.metadata.0,
+            secret,
+            enabled: row.enabled,
+            created_at: row.created_at,
+        })
+    }
+}
+
+fn secret_columns(secret: Option<&StoredSecret>) -> (Option<&'static str>, Option<&[u8]>) {
+    match secret {
+        None => (None, None),
+        Some(StoredSecret::Digest(digest)) => (Some("digest"), Some(digest)),
+        Some(StoredSecret::Argon2(phc)) => (Some("argon2"), Some(phc.as_bytes())),
+        Some(StoredSecret::Encrypted(sealed)) => (Some("encrypted"), Some(sealed)),
+    }
+}
+
+/// Registers a client. `Conflict` when the id is taken.
+pub async fn insert(tx: &mut Tx, client: &Client) -> Result<(), StoreError> {
+    let (kind, secret) = secret_columns(client.secret.as_ref());
+    execute!(
+        tx,
+        "INSERT INTO client (id, metadata, secret_kind, secret, enabled, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        client.id.as_str(),
+        Json(&client.metadata),
+        kind,
+        secret,
+        client.enabled,
+        client.created_at,
+    )?;
+    announce(tx, Changed::Client).await
+}
+
+/// Stores a client's new values.
+pub async fn update(tx: &mut Tx, client: &Client, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let (kind, secret) = secret_columns(client.secret.as_ref());
+    execute!(
+        tx,
+        "UPDATE client SET metadata = $2, secret_kind = $3, secret = $4, enabled = $5, updated_at = $6 WHERE id = $1",
+        client.id.as_str(),
+        Json(&client.metadata),
+        kind,
+        secret,
+        client.enabled,
+        now,
+    )?;
+    announce(tx, Changed::Client).await
+}
+
+/// Removes a client with all that was granted to it. Whether there was one.
+pub async fn delete(tx: &mut Tx, id: &ClientId) -> Result<bool, StoreError> {
+    let removed = execute!(tx, "DELETE FROM client WHERE id = $1", id.as_str())?;
+    announce(tx, Changed::Client).await?;
+    Ok(removed > 0)
+}
+
+/// The client with this id.
+pub async fn find(tx: &mut Tx, id: &ClientId) -> Result<Option<Client>, StoreError> {
+    let row: Option<Row> = fetch_optional!(tx, "SELECT * FROM client WHERE id = $1", id.as_str())?;
+    row.map(Client::try_from).transpose()
+}
+
+/// All clients in the order of their ids.
+pub async fn all(tx: &mut Tx) -> Result<Vec<Client>, StoreError> {
+    let rows: Vec<Row> = fetch_all!(tx, "SELECT * FROM client ORDER BY id")?;
+    rows.into_iter().map(Client::try_from).collect()
+}

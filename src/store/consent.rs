@@ -1,0 +1,43 @@
+//! What people allowed apps, remembered.
+
+use chrono::{DateTime, Utc};
+use countersign_types::{ClientId, ScopeSet, UserId};
+
+use super::{StoreError, Tx};
+use crate::domain::authorization::Consent;
+
+/// What this person allowed this client.
+pub async fn find(tx: &mut Tx, user: &UserId, client: &ClientId) -> Result<Option<Consent>, StoreError> {
+    let row: Option<(String, DateTime<Utc>)> = fetch_optional!(
+        tx,
+        "SELECT scope, granted_at FROM consent WHERE user_id = $1 AND client_id = $2",
+        user.as_str(),
+        client.as_str(),
+    )?;
+    row.map(|(scope, granted_at)| {
+        let scope = scope.parse().map_err(|error| StoreError::corrupt("consent", error))?;
+        Ok(Consent { scope, granted_at })
+    })
+    .transpose()
+}
+
+/// Remembers a consent, beside what was allowed before.
+pub async fn grant(
+    tx: &mut Tx,
+    user: &UserId,
+    client: &ClientId,
+    scope: &ScopeSet,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let before = find(tx, user, client).await?.map(|consent| consent.scope).unwrap_or_default();
+    execute!(
+        tx,
+        "INSERT INTO consent (user_id, client_id, scope, granted_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (user_id, client_id) DO UPDATE SET scope = excluded.scope, granted_at = excluded.granted_at",
+        user.as_str(),
+        client.as_str(),
+        before.union(scope).to_string(),
+        now,
+    )?;
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! What is dead before its time: single tokens, grants, sessions.
+
+use chrono::{DateTime, Utc};
+use countersign_types::{AccessTokenClaims, ClientId, GrantId, SessionId, TokenId, UserId};
+
+use super::{StoreError, Tx};
+
+/// What is revoked.
+#[derive(Clone, Copy, Debug)]
+pub enum Revoked<'a> {
+    /// One access token.
+    Token(&'a TokenId),
+    /// Everything that came from a grant.
+    Grant(&'a GrantId),
+    /// Everything that came from a sign-in.
+    Session(&'a SessionId),
+}
+
+impl Revoked<'_> {
+    fn columns(&self) -> (&'static str, &str) {
+        match self {
+            Self::Token(id) => ("jti", id.as_str()),
+            Self::Grant(id) => ("gid", id.as_str()),
+            Self::Session(id) => ("sid", id.as_str()),
+        }
+    }
+}
+
+/// Revokes what was issued at or before `now`. The row may be swept after `until`, when nothing of it can live any more.
+pub async fn revoke(
+    tx: &mut Tx,
+    what: Revoked<'_>,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let (kind, id) = what.columns();
+    execute!(
+        tx,
+        "INSERT INTO revocation (kind, id, before, until) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (kind, id) DO UPDATE SET before = excluded.before,
+             until = CASE WHEN revocation.until > excluded.until THEN revocation.until ELSE excluded.until END",
+        kind,
+        id,
+        now,
+        until,
+    )?;
+    Ok(())
+}
+
+/// Revokes each grant of a session that does not outlive it.
+pub async fn revoke_session_bound_grants(
+    tx: &mut Tx,
+    session: &SessionId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "INSERT INTO revocation (kind, id, before, until)
+         SELECT 'gid', gid, $2, ends_at FROM person_grant WHERE sid = $1 AND NOT offline AND ends_at > $2
+         ON CONFLICT (kind, id) DO UPDATE SET before = excluded.before",
+        session.as_str(),
+        now,
+    )?;
+    Ok(())
+}
+
+/// Revokes every grant of a person.
+pub async fn revoke_grants_of_user(tx: &mut Tx, user: &UserId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "INSERT INTO revocation (kind, id, before, until)
+         SELECT 'gid', gid, $2, ends_at FROM person_grant WHERE user_id = $1 AND ends_at > $2
+         ON CONFLICT (kind, id) DO UPDATE SET before = excluded.before",
+        user.as_str(),
+        now,
+    )?;
+    Ok(())
+}
+
+/// Revokes every grant to a client.
+pub async fn revoke_grants_of_client(tx: &mut Tx, client: &ClientId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "INSERT INTO revocation (kind, id, before, until)
+         SELECT 'gid', gid, $2, ends_at FROM person_grant WHERE client_id = $1 AND ends_at > $2
+         ON CONFLICT (kind, id) DO UPDATE SET before = excluded.before",
+        client.as_str(),
+        now,
+    )?;
+    Ok(())
+}
+
+/// Whether an access token, its grant or its session was revoked after it was issued.
+pub async fn is_revoked(tx: &mut Tx, token: &AccessTokenClaims) -> Result<bool, StoreError> {
+    // `iat` is whole seconds: a token of the same second counts as issued before, which errs on the safe side.
+    let issued_at = DateTime::from_timestamp(token.iat, 0).unwrap_or_default();
+    let row: Option<(String,)> = fetch_optional!(
+        tx,
+        "SELECT kind FROM revocation WHERE before >= $1 AND
+             ((kind = 'jti' AND id = $2) OR (kind = 'gid' AND id = $3) OR (kind = 'sid' AND id = $4))
+         LIMIT 1",
+        issued_at,
+        token.jti.as_str(),
+        token.gid.as_ref().map(GrantId::as_str),
+        token.sid.as_ref().map(SessionId::as_str),
+    )?;
+    Ok(row.is_some())
+}
+
+/// Removes rows that nothing can depend on any more. How many.
+pub async fn sweep(tx: &mut Tx, now: DateTime<Utc>, most: i64) -> Result<u64, StoreError> {
+    execute!(
+        tx,
+        "DELETE FROM revocation WHERE (kind, id) IN (SELECT kind, id FROM revocation WHERE until <= $1 LIMIT $2)",
+        now,
+        most
+    )
+}

@@ -1,0 +1,79 @@
+//! Our own signing keys. The private parts are sealed under the master key.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    StoreError, Tx,
+    change::{Changed, announce},
+};
+use crate::domain::key::KeyTimes;
+
+/// A key as stored.
+#[derive(Clone)]
+pub struct StoredKey {
+    /// Its `kid`: the thumbprint of the public key.
+    pub kid: String,
+    /// The algorithm it is for.
+    pub algorithm: String,
+    /// The private key as a JWK.
+    pub private_jwk: Vec<u8>,
+    /// When it does what.
+    pub times: KeyTimes,
+}
+
+impl std::fmt::Debug for StoredKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoredKey").field("kid", &self.kid).field("times", &self.times).finish_non_exhaustive()
+    }
+}
+
+type Columns = (String, String, Vec<u8>, DateTime<Utc>, DateTime<Utc>, Option<DateTime<Utc>>);
+
+/// Stores a key and lets it take over: every other one that would still sign at that time retires then.
+pub async fn insert(tx: &mut Tx, key: &StoredKey) -> Result<(), StoreError> {
+    let inner = tx.inner();
+    let sealed = inner.secrets.seal(&key.private_jwk, key.kid.as_bytes(), &inner.random);
+    execute!(
+        tx,
+        "UPDATE signing_key SET retired_at = $1 WHERE retired_at IS NULL OR retired_at > $1",
+        key.times.signs_from
+    )?;
+    execute!(
+        tx,
+        "INSERT INTO signing_key (kid, algorithm, sealed, published_at, signs_from) VALUES ($1, $2, $3, $4, $5)",
+        &key.kid,
+        &key.algorithm,
+        sealed,
+        key.times.published_at,
+        key.times.signs_from,
+    )?;
+    announce(tx, Changed::Key).await
+}
+
+/// All keys, the first to sign first.
+pub async fn all(tx: &mut Tx) -> Result<Vec<StoredKey>, StoreError> {
+    let rows: Vec<Columns> = fetch_all!(
+        tx,
+        "SELECT kid, algorithm, sealed, published_at, signs_from, retired_at FROM signing_key ORDER BY signs_from, kid",
+    )?;
+    let inner = tx.inner();
+    rows.into_iter()
+        .map(|(kid, algorithm, sealed, published_at, signs_from, retired_at)| {
+            let private_jwk = inner.secrets.open(&sealed, kid.as_bytes())?;
+            Ok(StoredKey { kid, algorithm, private_jwk, times: KeyTimes { published_at, signs_from, retired_at } })
+        })
+        .collect()
+}
+
+/// Removes a key that nobody needs any more.
+pub async fn delete(tx: &mut Tx, kid: &str) -> Result<(), StoreError> {
+    execute!(tx, "DELETE FROM signing_key WHERE kid = $1", kid)?;
+    announce(tx, Changed::Key).await
+}
+
+/// Holds off other nodes that would add a key at the same time, until this transaction ends.
+pub async fn lock(tx: &mut Tx) -> Result<(), StoreError> {
+    // The counter's row is locked by writing it; SQLite holds its one write lock anyway.
+    execute!(tx, "UPDATE change SET counter = counter WHERE name = 'key'")?;
+    Ok(())
+}

@@ -1,0 +1,128 @@
+// Starts the built provider for one test file, in a folder and on a port of its own, and
+// registers people, clients and APIs with its command line, as an operator would.
+
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const binary = process.env.COUNTERSIGN_BIN ?? fileURLToPath(new URL('../../../target/debug/countersign', import.meta.url));
+const startSeconds = 30;
+const stopSeconds = 10;
+
+/** A loopback port that nothing listens on at this moment. */
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+export class Provider {
+  /** Starts a provider; it answers when this returns. `settings` are further `COUNTERSIGN_…` variables. */
+  static async start(settings = {}) {
+    const folder = await mkdtemp(join(tmpdir(), 'countersign-interop-'));
+    const port = await freePort();
+    const provider = new Provider(folder, `http://localhost:${port}`, {
+      PATH: process.env.PATH,
+      COUNTERSIGN_ISSUER: `http://localhost:${port}`,
+      COUNTERSIGN_LISTEN: `127.0.0.1:${port}`,
+      COUNTERSIGN_DATABASE__URL: `sqlite://${folder}/db`,
+      COUNTERSIGN_KEYS__DIR: `${folder}/keys`,
+      ...settings,
+    });
+    try {
+      await provider.#serve();
+    } catch (error) {
+      await provider.stop();
+      throw error;
+    }
+    return provider;
+  }
+
+  #process;
+
+  constructor(folder, issuer, environment) {
+    this.folder = folder;
+    this.issuer = issuer;
+    this.environment = environment;
+  }
+
+  async #serve() {
+    const log = await open(join(this.folder, 'log'), 'a');
+    this.#process = spawn(binary, ['serve'], {
+      cwd: this.folder,
+      env: this.environment,
+      stdio: ['ignore', log.fd, log.fd],
+    });
+    await log.close();
+    process.once('exit', () => this.#process.kill('SIGKILL'));
+    await once(this.#process, 'spawn');
+
+    const deadline = Date.now() + startSeconds * 1000;
+    while (!(await this.#isReady())) {
+      if (this.#process.exitCode !== null || Date.now() > deadline) {
+        throw new Error(`the provider did not start:\n${await this.log()}`);
+      }
+      await delay(50);
+    }
+  }
+
+  async #isReady() {
+    try {
+      const answer = await fetch(`${this.issuer}/readyz`);
+      await answer.arrayBuffer();
+      return answer.status === 200;
+    } catch {
+      return false; // not listening yet
+    }
+  }
+
+  /** What the provider has printed so far. */
+  log() {
+    return readFile(join(this.folder, 'log'), 'utf8');
+  }
+
+  /** Runs `countersign ARGUMENTS --json` beside the server and returns what it printed. */
+  async run(command, { input = '' } = {}) {
+    const child = execFile(binary, [...command, '--json'], { cwd: this.folder, env: this.environment });
+    const [stdout, stderr] = [child.stdout, child.stderr].map((stream) => stream.toArray());
+    child.stdin.on('error', () => {}); // it may end without reading
+    child.stdin.end(input);
+    const [status] = await once(child, 'close');
+    if (status !== 0) {
+      throw new Error(`countersign ${command.join(' ')} ended with ${status}: ${(await stderr).join('')}`);
+    }
+    const printed = (await stdout).join('');
+    return printed.trim() === '' ? undefined : JSON.parse(printed);
+  }
+
+  async addUser({ email, name, password }) {
+    await this.run(['user', 'add', email, '--name', name, '--password-stdin'], { input: password });
+    return { username: email, password };
+  }
+
+  /** Registers a client; returns its secret, if it has one. */
+  async addClient(id, ...options) {
+    const printed = await this.run(['client', 'add', id, ...options]);
+    return printed.client_secret;
+  }
+
+  async stop() {
+    const server = this.#process;
+    if (server?.exitCode === null && server.signalCode === null) {
+      const closed = once(server, 'exit');
+      server.kill('SIGTERM');
+      await Promise.race([closed, delay(stopSeconds * 1000, undefined, { ref: false })]);
+      server.kill('SIGKILL');
+    }
+    if (process.env.COUNTERSIGN_TEST_LOG && server) console.error(await this.log());
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,111 @@
+//! Lets a Rust API trust the access tokens of Countersign, or of another provider that
+//! issues them as RFC 9068 describes: signed JWTs that the API checks by itself, with the keys the provider publishes.
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use countersign_resource_server::{Authorized, ResourceServer, scopes};
+//!
+//! scopes! {
+//!     pub JournalRead = "journal.read";
+//!     pub JournalWrite = "journal.write";
+//! }
+//!
+//! async fn list(caller: Authorized<JournalRead>) -> String {
+//!     format!("the entries of {}", caller.sub)
+//! }
+//!
+//! async fn write(caller: Authorized<JournalWrite>, entry: String) -> String {
+//!     format!("{} wrote {} bytes", caller.sub, entry.len())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let tokens = ResourceServer::builder("https://id.example.com", "https://journal.example.com")
+//!     .publish_metadata(["journal.read", "journal.write"])
+//!     .build()?;
+//!
+//! let app = Router::new()
+//!     .route("/entries", get(list).post(write))
+//!     .layer(tokens.layer())
+//!     .merge(tokens.metadata_router());
+//!
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8081").await?;
+//! axum::serve(listener, app).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is checked
+//!
+//! `typ` is `at+jwt`, so an ID token never passes; `alg` is on the list (RS256 unless told otherwise); the signature is of a
+//! key the provider publishes now; `iss` is the issuer and `aud` names this API, both as exact strings; `exp`, `nbf` and
+//! `iat` against the clock with a leeway of 10 s; `sub`, `client_id` and `jti` are there. Answers follow RFC 6750:
+//!
+//! | request | answer |
+//! |---|---|
+//! | no token | 401, `WWW-Authenticate: Bearer` |
+//! | a token that is not accepted | 401 `invalid_token` |
+//! | two `Authorization` headers, a malformed one, or a second token in the query | 400 `invalid_request` |
+//! | a scope is missing | 403 `insufficient_scope` with the scope |
+//! | the sign-in is too weak or too old (RFC 9470) | 401 `insufficient_user_authentication` with `acr_values`, `max_age` |
+//! | the provider was never reached | 503 `temporarily_unavailable` with `Retry-After` |
+//!
+//! # What is not
+//!
+//! * A token is accepted until it expires. That the person signed out or the grant was revoked is not seen before then;
+//!   Countersign's tokens live for ten minutes.
+//! * Tokens that are bound to a key (`cnf`: DPoP, mutual TLS) are **refused**. Without checking the proof, accepting them
+//!   would make them bearer tokens again, which is what their client wanted to prevent.
+//! * Tokens in the form body or in the query (RFC 6750 §2.2, §2.3) are not accepted.
+//!
+//! # Keys
+//!
+//! Fetched from `{issuer}/.well-known/openid-configuration` and the `jwks_uri` in it, at the first request or by
+//! [`ResourceServer::ready`]. Refreshed in the background when older than the provider's `Cache-Control` says, and at once
+//! when a token names an unknown key, but at most once in ten seconds. While the provider is unreachable the known keys
+//! stay in use; a token that names an unknown key is then answered with 503, not 401.
+//!
+//! # The files
+//!
+//! | module | what it tells |
+//! |---|---|
+//! | `server` | [`ResourceServer`] and its settings |
+//! | `bearer` | where a token stands in a request |
+//! | `validate` | the rules of a valid token ([`TokenError`]) |
+//! | `require` | what an endpoint asks beyond that ([`Require`], [`Shortfall`]) |
+//! | `keys` | the provider's keys, kept ready |
+//! | `provider` | fetching them |
+//! | `layer`, `extract` | tower and axum |
+//! | `challenge` | the answer to a request that does not pass ([`Refusal`]) |
+//! | `metadata` | RFC 9728 |
+//! | `clock` | the time ([`Clock`]) |
+
+mod bearer;
+mod challenge;
+mod clock;
+mod extract;
+mod keys;
+mod layer;
+mod metadata;
+mod provider;
+mod require;
+mod server;
+mod validate;
+
+pub use challenge::{Reason, Refusal};
+pub use clock::{Clock, SystemClock};
+pub use countersign_jose::Algorithm;
+pub use countersign_types::{AccessTokenClaims, ErrorCode, Scope, ScopeSet};
+pub use extract::{Authorized, Caller, RequiredScope, is_scope_list};
+pub use layer::{TokenLayer, TokenService};
+pub use require::{Require, Shortfall};
+pub use server::{BuildError, Builder, ResourceServer};
+pub use validate::TokenError;
+
+/// The HTTP client that [`Builder::http_client`] takes.
+pub use reqwest;
+
+/// Keeps the README's examples compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

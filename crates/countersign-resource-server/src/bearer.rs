@@ -1,0 +1,97 @@
+//! Where the token stands in a request: in the `Authorization` header, and nowhere else.
+
+use countersign_jose::MAX_JWS_BYTES;
+use http::{HeaderMap, Uri, header::AUTHORIZATION};
+
+use crate::TokenError;
+
+/// Finds the bearer token of a request (RFC 6750 §2.1).
+///
+/// The form body and the query (§2.2, §2.3) are not accepted: bodies belong to the handler, and addresses end up in logs.
+pub(crate) fn token<'r>(headers: &'r HeaderMap, uri: &Uri) -> Result<&'r str, TokenError> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Err(TokenError::Missing),
+        (Some(value), None) => value.as_bytes(),
+        (Some(_), Some(_)) => return Err(TokenError::SentTwice),
+    };
+
+    let scheme_length = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
+    let (scheme, rest) = value.split_at_checked(scheme_length).ok_or(TokenError::Malformed)?;
+    if !scheme.eq_ignore_ascii_case(b"Bearer") {
+        return Err(TokenError::Missing);
+    }
+    // RFC 6750 §2: "Clients MUST NOT use more than one method to transmit the token in each request."
+    if names_access_token(uri.query().unwrap_or_default()) {
+        return Err(TokenError::SentTwice);
+    }
+    let token = rest.trim_ascii();
+    if token.len() > MAX_JWS_BYTES {
+        return Err(TokenError::TooLong);
+    }
+    if !is_b64token(token) {
+        return Err(TokenError::Malformed);
+    }
+    std::str::from_utf8(token).map_err(|_| TokenError::Malformed)
+}
+
+fn names_access_token(query: &str) -> bool {
+    query.split('&').any(|pair| pair.split('=').next() == Some("access_token"))
+}
+
+/// The grammar of RFC 6750 §2.1, `=` anywhere instead of only at the end: the signature check sorts that out.
+fn is_b64token(token: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
+    !token.is_empty() && token.iter().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn read(headers: &[&[u8]], uri: &'static str) -> Result<String, TokenError> {
+        let mut map = HeaderMap::new();
+        for value in headers {
+            map.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
+        }
+        token(&map, &Uri::from_static(uri)).map(str::to_owned)
+    }
+
+    #[test]
+    fn the_scheme_is_read_in_any_case() {
+        for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER   a.b.c "] {
+            assert_eq!(read(&[value.as_bytes()], "/").unwrap(), "a.b.c", "{value}");
+        }
+    }
+
+    #[test]
+    fn another_scheme_is_no_token() {
+        for value in ["Basic YTpi", "DPoP a.b.c", "Bearerx a.b.c", "", " Bearer a"] {
+            assert!(matches!(read(&[value.as_bytes()], "/"), Err(TokenError::Missing)), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_token_is_malformed() {
+        for value in
+            [&b"Bearer"[..], b"Bearer ", b"Bearer a b", b"Bearer a,b", b"Bearer \"a\"", b"Bearer a\xff", b"Bearer a\tb"]
+        {
+            assert!(matches!(read(&[value], "/"), Err(TokenError::Malformed)), "{value:?}");
+        }
+        assert!(matches!(read(&[format!("Bearer {}", "a".repeat(1 << 20)).as_bytes()], "/"), Err(TokenError::TooLong)));
+    }
+
+    #[test]
+    fn a_token_is_sent_once() {
+        assert!(matches!(read(&[b"Bearer a", b"Bearer a"], "/"), Err(TokenError::SentTwice)));
+        assert!(matches!(read(&[b"Bearer a"], "/?x=1&access_token=a"), Err(TokenError::SentTwice)));
+        assert!(read(&[b"Bearer a"], "/?x=access_token").is_ok());
+    }
+
+    #[test]
+    fn a_token_in_the_query_alone_is_not_accepted() {
+        assert!(matches!(read(&[], "/?access_token=a"), Err(TokenError::Missing)));
+    }
+}

@@ -1,0 +1,89 @@
+//! The tower layer: a request passes with a valid token, or is answered here.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::response::{IntoResponse, Response};
+use http::Request;
+use tower::{Layer, Service};
+
+use crate::{Caller, Refusal, ResourceServer, TokenError, bearer};
+
+/// Made by [`ResourceServer::layer`].
+#[derive(Clone, Debug)]
+pub struct TokenLayer {
+    server: ResourceServer,
+}
+
+impl TokenLayer {
+    pub(crate) fn new(server: ResourceServer) -> Self {
+        Self { server }
+    }
+}
+
+impl<S> Layer<S> for TokenLayer {
+    type Service = TokenService<S>;
+
+    fn layer(&self, inner: S) -> TokenService<S> {
+        TokenService { inner, server: self.server.clone() }
+    }
+}
+
+/// A service behind a [`TokenLayer`].
+#[derive(Clone, Debug)]
+pub struct TokenService<S> {
+    inner: S,
+    server: ResourceServer,
+}
+
+impl<S, B> Service<Request<B>> for TokenService<S>
+where
+    S: Service<Request<B>> + Clone + Send + 'static,
+    S::Response: IntoResponse,
+    S::Future: Send,
+    B: Send + 'static,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        // The service that was polled ready is the one to be called; its clone may not be ready.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let server = self.server.clone();
+        let token = bearer::token(request.headers(), request.uri()).map(str::to_owned);
+        Box::pin(async move {
+            match server.caller(token).await {
+                Ok(caller) => {
+                    request.extensions_mut().insert(caller);
+                    inner.call(request).await.map(IntoResponse::into_response)
+                }
+                Err(refusal) => Ok(refusal.into_response()),
+            }
+        })
+    }
+}
+
+impl ResourceServer {
+    async fn caller(&self, token: Result<String, TokenError>) -> Result<Caller, Refusal> {
+        let outcome = match token {
+            Ok(token) => self.validate(&token).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(claims) => Ok(Caller::new(claims, self.clone())),
+            Err(error) => {
+                tracing::debug!(%error, "request refused");
+                Err(self.refusal(error))
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What an endpoint asks of a token beyond validity: scopes, and how strong and how recent the sign-in was.
+
+use std::{fmt, time::Duration};
+
+use countersign_types::{AccessTokenClaims, ErrorCode};
+
+/// A requirement that is put together at run time. For fixed ones, [`Authorized`](crate::Authorized) says it in the handler's signature.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use countersign_resource_server::Require;
+/// let to_erase = Require::scope("journal.write")
+///     .acr("urn:countersign:acr:pwd+otp")
+///     .max_age(Duration::from_secs(300));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Require {
+    scope: String,
+    acr_values: Vec<String>,
+    max_age: Option<Duration>,
+}
+
+impl Require {
+    /// Asks for a scope, or for all of several that are separated by spaces.
+    pub fn scope(scope: impl Into<String>) -> Self {
+        Self { scope: scope.into(), ..Self::default() }
+    }
+
+    /// Asks for this `acr`. Called again, it adds another that will do as well (RFC 9470 §3).
+    #[must_use]
+    pub fn acr(mut self, acr: impl Into<String>) -> Self {
+        self.acr_values.push(acr.into());
+        self
+    }
+
+    /// Asks that the person signed in no longer ago than this (RFC 9470 §3).
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
+        self
+    }
+
+    pub(crate) fn check(&self, claims: &AccessTokenClaims, now: i64, leeway: i64) -> Result<(), Shortfall> {
+        check_scope(&self.scope, claims)?;
+        check_sign_in(&self.acr_values, self.max_age, claims, now, leeway)
+    }
+}
+
+/// What a valid token lacks. The message is what the client may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shortfall {
+    /// RFC 6750 §3.1: "The request requires higher privileges than provided by the access token."
+    Scope {
+        /// The scopes that are needed, separated by spaces.
+        needed: String,
+    },
+    /// RFC 9470 §3: the sign-in was too weak or is too long ago.
+    Authentication {
+        /// The `acr` values that will do.
+        acr_values: Vec<String>,
+        /// The greatest age of the sign-in, in seconds.
+        max_age: Option<u64>,
+    },
+}
+
+impl Shortfall {
+    /// The `error` on the wire.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Scope { .. } => ErrorCode::InsufficientScope,
+            Self::Authentication { .. } => ErrorCode::InsufficientUserAuthentication,
+        }
+    }
+}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scope { .. } => "the access token lacks a scope that is needed",
+            Self::Authentication { .. } => "a stronger or more recent sign-in is needed",
+        })
+    }
+}
+
+impl std::error::Error for Shortfall {}
+
+pub(crate) fn check_scope(needed: &str, claims: &AccessTokenClaims) -> Result<(), Shortfall> {
+    if needed.split(' ').filter(|scope| !scope.is_empty()).all(|scope| claims.scope.contains(scope)) {
+        Ok(())
+    } else {
+        Err(Shortfall::Scope { needed: needed.to_owned() })
+    }
+}
+
+pub(crate) fn check_sign_in(
+    acr_values: &[impl AsRef<str>],
+    max_age: Option<Duration>,
+    claims: &AccessTokenClaims,
+    now: i64,
+    leeway: i64,
+) -> Result<(), Shortfall> {
+    let strong = acr_values.is_empty()
+        || claims.acr.as_ref().is_some_and(|acr| acr_values.iter().any(|one| one.as_ref() == acr));
+    // A token without `auth_time` was not got by a sign-in that anyone could call recent.
+    let recent = max_age.is_none_or(|age| {
+        let allowed = i64::try_from(age.as_secs()).unwrap_or(i64::MAX).saturating_add(leeway);
+        claims.auth_time.is_some_and(|then| now.saturating_sub(then) <= allowed)
+    });
+    if strong && recent {
+        return Ok(());
+    }
+    Err(Shortfall::Authentication {
+        acr_values: acr_values.iter().map(|acr| acr.as_ref().to_owned()).collect(),
+        max_age: max_age.map(|age| age.as_secs()),
+    })
+}

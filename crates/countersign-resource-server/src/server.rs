@@ -1,0 +1,235 @@
+//! [`ResourceServer`]: an API's side of the provider, set up once and shared.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use axum::Router;
+use countersign_jose::{Algorithm, Unverified};
+use countersign_types::AccessTokenClaims;
+
+use crate::{
+    Clock, Refusal, SystemClock, TokenError, TokenLayer,
+    challenge::Reason,
+    keys::{Keys, State},
+    metadata::Metadata,
+    provider::{Provider, http_client},
+    validate::Rules,
+};
+
+/// Validates access tokens of one issuer for one API. Cheap to clone; all clones share the provider's keys.
+#[derive(Clone, Debug)]
+pub struct ResourceServer {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    rules: Rules,
+    keys: Arc<Keys>,
+    clock: Arc<dyn Clock>,
+    metadata: Option<Metadata>,
+}
+
+impl ResourceServer {
+    /// Starts with the issuer, exactly as the provider is configured, and the audience: the address under which this API
+    /// is registered there (`countersign api add`).
+    pub fn builder(issuer: impl Into<String>, audience: impl Into<String>) -> Builder {
+        Builder {
+            issuer: issuer.into(),
+            audience: audience.into(),
+            algorithms: vec![Algorithm::RS256],
+            leeway: Duration::from_secs(10),
+            jwks_max_age: Duration::from_hours(1),
+            refresh_interval: Duration::from_secs(10),
+            http_client: None,
+            ca_file: None,
+            scopes: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Guards every route that it wraps: 401 without a valid token; a [`Caller`](crate::Caller) for the handlers otherwise.
+    ///
+    /// A CORS layer belongs outside of it, since preflight requests carry no token.
+    pub fn layer(&self) -> TokenLayer {
+        TokenLayer::new(self.clone())
+    }
+
+    /// Serves `/.well-known/oauth-protected-resource` (RFC 9728), outside of the layer; empty unless
+    /// [`Builder::publish_metadata`] asked for it.
+    pub fn metadata_router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
+        self.inner.metadata.as_ref().map_or_else(Router::new, Metadata::router)
+    }
+
+    /// Fetches the provider's keys if there are none yet. Optional: the first request does it otherwise.
+    ///
+    /// # Errors
+    /// [`TokenError::KeysUnavailable`] when the provider does not answer; the log says why.
+    pub async fn ready(&self) -> Result<(), TokenError> {
+        self.inner.keys.ready().await
+    }
+
+    /// Validates a token by itself (RFC 9068 §4), for what is neither tower nor axum.
+    ///
+    /// # Errors
+    /// The first rule that the token breaks; the cheap rules are looked at first.
+    pub async fn validate(&self, token: &str) -> Result<AccessTokenClaims, TokenError> {
+        let unverified = Unverified::parse(token)?;
+        Rules::check_type(unverified.typ())?;
+        let algorithm = unverified.algorithm();
+        if !self.inner.keys.algorithms.contains(&algorithm) {
+            return Err(TokenError::Algorithm);
+        }
+        let kid = unverified.kid().ok_or(TokenError::UnknownKey)?;
+        let keys = self.inner.keys.knowing(kid, algorithm).await?;
+        let verifier = keys.verifier(kid, algorithm).ok_or(TokenError::UnknownKey)?;
+        let claims: AccessTokenClaims = unverified.verify(verifier)?;
+        self.inner.rules.check_claims(&claims, self.now())?;
+        Ok(claims)
+    }
+
+    pub(crate) fn refusal(&self, reason: impl Into<Reason>) -> Refusal {
+        Refusal::new(reason, self.inner.metadata.as_ref().map(|metadata| Arc::clone(&metadata.url)))
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.inner.clock.now()
+    }
+
+    pub(crate) fn leeway(&self) -> i64 {
+        self.inner.rules.leeway
+    }
+}
+
+/// Settings of a [`ResourceServer`]. Every one has a safe default.
+#[derive(Debug)]
+#[must_use]
+pub struct Builder {
+    issuer: String,
+    audience: String,
+    algorithms: Vec<Algorithm>,
+    leeway: Duration,
+    jwks_max_age: Duration,
+    refresh_interval: Duration,
+    http_client: Option<reqwest::Client>,
+    ca_file: Option<PathBuf>,
+    scopes: Option<Vec<String>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// The settings cannot work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Neither https nor plain http to this machine, or with a query or a fragment.
+    #[error("the issuer {0:?} must be an https address without query and fragment; http only on localhost")]
+    Issuer(String),
+    /// Empty.
+    #[error("the audience must be the address under which this API is registered at the provider")]
+    Audience,
+    /// RFC 9728 §1.2.
+    #[error("the audience {0:?} must be an https address without query and fragment to publish metadata for it")]
+    Resource(String),
+    /// None at all, or one whose key is a shared secret.
+    #[error("at least one algorithm is needed, and only those with a public key")]
+    Algorithms,
+    /// Unreadable, or no certificate in it.
+    #[error("{0} holds no certificates that can be read")]
+    CaFile(PathBuf),
+    /// [`Builder::http_client`] and [`Builder::ca_file`] together.
+    #[error("a client of one's own brings its own certificate authorities: give either http_client or ca_file")]
+    TwoClients,
+    /// The TLS library refused.
+    #[error("the HTTP client cannot be set up")]
+    HttpClient(#[source] reqwest::Error),
+}
+
+impl Builder {
+    /// The signature algorithms that are accepted. Default: RS256 alone.
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.algorithms = algorithms.into_iter().collect();
+        self
+    }
+
+    /// By how much the clocks of provider and API may differ, in whole seconds. Default: 10 s.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// How long keys are used without asking again when the provider's `Cache-Control` does not say. Default: 1 h.
+    pub fn jwks_max_age(mut self, age: Duration) -> Self {
+        self.jwks_max_age = age;
+        self
+    }
+
+    /// How much time lies between two requests to the provider, whatever callers send; at least 1 s. Default: 10 s.
+    pub fn refresh_interval(mut self, interval: Duration) -> Self {
+        self.refresh_interval = interval;
+        self
+    }
+
+    /// A HTTP client of one's own. It must not follow redirects; an answer that came by one is refused.
+    pub fn http_client(mut self, client: reqwest::Client) -> Self {
+        self.http_client = Some(client);
+        self
+    }
+
+    /// Certificate authorities to trust besides those of the system: a file of PEM certificates.
+    pub fn ca_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(file.into());
+        self
+    }
+
+    /// Publishes RFC 9728 metadata with these scopes, and names its address in every challenge.
+    /// Needs [`ResourceServer::metadata_router`] at the root of the API's address.
+    pub fn publish_metadata<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
+        self.scopes = Some(scopes.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Another clock, for tests.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Checks the settings. Nothing is fetched yet.
+    pub fn build(self) -> Result<ResourceServer, BuildError> {
+        if self.audience.is_empty() {
+            return Err(BuildError::Audience);
+        }
+        if self.algorithms.is_empty() || self.algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
+            return Err(BuildError::Algorithms);
+        }
+        let http = match (self.http_client, self.ca_file) {
+            (Some(_), Some(_)) => return Err(BuildError::TwoClients),
+            (Some(client), None) => client,
+            (None, Some(file)) => http_client(&self.issuer, read_authorities(file)?)?,
+            (None, None) => http_client(&self.issuer, Vec::new())?,
+        };
+        let scopes = self.scopes.as_deref();
+        let metadata = scopes.map(|scopes| Metadata::new(&self.issuer, &self.audience, scopes)).transpose()?;
+        let keys = Arc::new(Keys {
+            provider: Provider::new(&self.issuer, http)?,
+            algorithms: self.algorithms,
+            default_max_age: seconds(self.jwks_max_age),
+            interval: seconds(self.refresh_interval).max(1),
+            clock: Arc::clone(&self.clock),
+            state: State::default(),
+        });
+        let rules = Rules { issuer: self.issuer, audience: self.audience, leeway: seconds(self.leeway) };
+        Ok(ResourceServer { inner: Arc::new(Inner { rules, keys, clock: self.clock, metadata }) })
+    }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn read_authorities(file: PathBuf) -> Result<Vec<reqwest::Certificate>, BuildError> {
+    let read = || reqwest::Certificate::from_pem_bundle(&std::fs::read(&file).ok()?).ok();
+    match read() {
+        Some(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(BuildError::CaFile(file)),
+    }
+}

@@ -1,0 +1,166 @@
+//! What a caller reads: RFC 6750 §3, RFC 9470 §3, RFC 9728.
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode, header},
+};
+use serde_json::json;
+
+use crate::harness::{AUDIENCE, Api, Provider};
+
+#[tokio::test]
+async fn no_token_is_401_with_a_bare_challenge() {
+    let provider = Provider::start().await;
+    let api = provider.api();
+    for request in [Request::get("/"), Request::get("/").header(header::AUTHORIZATION, "Basic YTpi")] {
+        let seen = api.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!((seen.status, seen.challenge(), seen.body.as_str()), (StatusCode::UNAUTHORIZED, "Bearer", ""));
+    }
+}
+
+#[tokio::test]
+async fn a_token_in_the_query_or_the_form_is_no_token() {
+    let provider = Provider::start().await;
+    let api = provider.api();
+    let token = provider.token();
+    assert_eq!(api.get(&format!("/?access_token={token}")).await.status, StatusCode::UNAUTHORIZED);
+    let form = Request::get("/")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from(format!("access_token={token}")))
+        .unwrap();
+    assert_eq!(api.send(form).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_token_sent_twice_or_badly_is_400() {
+    let provider = Provider::start().await;
+    let api = provider.api();
+    let bearer = format!("Bearer {}", provider.token());
+    let twice = Request::get("/").header(header::AUTHORIZATION, &bearer).header(header::AUTHORIZATION, &bearer);
+    let query = Request::get("/?access_token=x").header(header::AUTHORIZATION, &bearer);
+    let list = Request::get("/").header(header::AUTHORIZATION, format!("{bearer}, {bearer}"));
+    let empty = Request::get("/").header(header::AUTHORIZATION, "Bearer ");
+    let bytes = Request::get("/").header(header::AUTHORIZATION, &b"Bearer \xff\xfe"[..]);
+    for request in [twice, query, list, empty, bytes] {
+        let seen = api.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{seen:?}");
+        assert!(seen.challenge().starts_with("Bearer error=\"invalid_request\", "), "{seen:?}");
+        assert_eq!(seen.json()["error"], "invalid_request");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_scope_is_403_and_named() {
+    let provider = Provider::start().await;
+    let api = provider.api();
+    assert_eq!(api.get_with("/read", &provider.token()).await.status, StatusCode::OK);
+    for scope in ["", "journal", "journal.reader", "JOURNAL.READ", "openid journal.write"] {
+        let seen = api.get_with("/read", &provider.token_with("scope", json!(scope))).await;
+        assert_eq!(seen.status, StatusCode::FORBIDDEN, "{scope}");
+        assert_eq!(
+            seen.challenge(),
+            "Bearer error=\"insufficient_scope\", \
+             error_description=\"the access token lacks a scope that is needed\", scope=\"journal.read\""
+        );
+        assert_eq!(seen.json()["error"], "insufficient_scope");
+    }
+    assert_eq!(api.get_with("/read", &provider.token_without("scope")).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn several_scopes_are_all_needed() {
+    let provider = Provider::start().await;
+    let api = provider.api();
+    let seen = api.get_with("/both", &provider.token()).await;
+    assert_eq!(seen.status, StatusCode::FORBIDDEN);
+    assert!(seen.challenge().ends_with("scope=\"journal.read journal.write\""), "{seen:?}");
+    let token = provider.token_with("scope", json!("openid journal.write journal.read"));
+    assert_eq!(api.get_with("/both", &token).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_weak_or_old_sign_in_is_told_what_is_needed() {
+    let provider = Provider::start().await;
+    let api = provider.api();
+    let token = provider.token();
+    assert_eq!(api.get_with("/step-up", &token).await.body, "done");
+
+    let challenge = "Bearer error=\"insufficient_user_authentication\", \
+                     error_description=\"a stronger or more recent sign-in is needed\", \
+                     acr_values=\"urn:example:strong urn:countersign:acr:pwd\", max_age=\"60\"";
+    for token in [
+        provider.token_with("acr", json!("urn:example:weak")),
+        provider.token_without("acr"),
+        provider.token_without("auth_time"),
+        provider.token_with("auth_time", json!(0)),
+    ] {
+        let seen = api.get_with("/step-up", &token).await;
+        assert_eq!((seen.status, seen.challenge()), (StatusCode::UNAUTHORIZED, challenge));
+    }
+    provider.clock.advance(40);
+    assert_eq!(api.get_with("/step-up", &token).await.status, StatusCode::OK, "60 s and the leeway");
+    provider.clock.advance(1);
+    assert_eq!(api.get_with("/step-up", &token).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_client_on_its_own_behalf_is_no_person() {
+    let provider = Provider::start().await;
+    let api = provider.api();
+    assert_eq!(api.get_with("/person", &provider.token()).await.body, "Some(\"ada\")");
+    assert_eq!(api.get_with("/person", &provider.token_without("gid")).await.body, "None");
+    assert_eq!(api.get_with("/person", &provider.token_with("sub", json!("app"))).await.body, "None");
+}
+
+#[tokio::test]
+async fn an_extractor_without_the_layer_fails_closed() {
+    let provider = Provider::start().await;
+    let api = provider.api();
+    for path in ["/forgotten", "/forgotten-scope"] {
+        let seen = api.get_with(path, &provider.token()).await;
+        assert_eq!((seen.status, seen.challenge()), (StatusCode::INTERNAL_SERVER_ERROR, ""));
+        assert_eq!(seen.json()["error"], "server_error");
+    }
+}
+
+#[tokio::test]
+async fn metadata_is_published_and_named_in_every_challenge() {
+    let provider = Provider::start().await;
+    let server = provider.builder().publish_metadata(["journal.read", "journal.write"]).build().unwrap();
+    let api = Api::new(&server);
+    let seen = api.get("/.well-known/oauth-protected-resource").await;
+    assert_eq!(seen.status, StatusCode::OK);
+    assert_eq!(seen.headers[header::CONTENT_TYPE], "application/json");
+    assert_eq!(
+        seen.json(),
+        json!({
+            "resource": AUDIENCE,
+            "authorization_servers": [provider.issuer],
+            "scopes_supported": ["journal.read", "journal.write"],
+            "bearer_methods_supported": ["header"],
+        })
+    );
+    let named = format!("resource_metadata=\"{AUDIENCE}/.well-known/oauth-protected-resource\"");
+    assert_eq!(api.get("/").await.challenge(), format!("Bearer {named}"));
+    for token in ["a.b.c", &provider.token_with("scope", json!("none"))] {
+        let seen = api.get_with("/read", token).await;
+        assert!(seen.challenge().ends_with(&format!(", {named}")), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn metadata_is_off_by_default() {
+    let provider = Provider::start().await;
+    assert_eq!(provider.api().get("/.well-known/oauth-protected-resource").await.status, StatusCode::NOT_FOUND);
+}
+
+#[test]
+fn a_scope_list_is_checked_when_it_compiles() {
+    use countersign_resource_server::is_scope_list;
+    for text in ["a", "journal.read", "a b c", "!#[]~"] {
+        assert!(is_scope_list(text), "{text}");
+    }
+    for text in ["", " ", "a ", " a", "a  b", "a\"", "a\\", "a\tb", "ä"] {
+        assert!(!is_scope_list(text), "{text}");
+    }
+}

@@ -1,5 +1,6 @@
 //! (under construction)
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod master_key;
 pub mod random;

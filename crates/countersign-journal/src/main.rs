@@ -1,1 +1,60 @@
-fn main() {}
+//! Starts the journal and stops it when asked.
+
+use std::{error::Error, process::ExitCode, sync::Arc};
+
+use clap::Parser as _;
+use countersign_journal::{
+    api::{self, Journal},
+    clock::SystemClock,
+    settings::Settings,
+    store::Store,
+};
+use tokio::{net::TcpListener, signal};
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(Settings::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("countersign-journal: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
+    let tokens = settings.tokens()?;
+    let store = Store::open(&settings.database)
+        .await
+        .map_err(|error| format!("the database {} cannot be opened: {error}", settings.database.display()))?;
+    let app = api::router(Journal { store, clock: Arc::new(SystemClock) }, &tokens);
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(|error| format!("{} cannot be listened on: {error}", settings.listen))?;
+    tracing::info!(listen = %settings.listen, issuer = settings.issuer, audience = settings.audience, "the journal is open");
+
+    // So that the first caller need not wait. The provider may also come later.
+    tokio::spawn(async move { tokens.ready().await });
+    axum::serve(listener, app).with_graceful_shutdown(asked_to_stop()).await?;
+    Ok(())
+}
+
+async fn asked_to_stop() {
+    let interrupt = signal::ctrl_c();
+    #[cfg(unix)]
+    let terminate = async {
+        match signal::unix::signal(signal::unix::SignalKind::terminate()) {
+            Ok(mut terminate) => terminate.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<Option<()>>();
+    tokio::select! {
+        _ = interrupt => {}
+        _ = terminate => {}
+    }
+}

@@ -39,6 +39,11 @@ fn fail(words: impl Into<String>) -> Error {
     words.into().into()
 }
 
+const LEGEND: &str = "\
+µs: CPU time that the server's process spent on one request, in user and kernel mode, as the operating system counts it;
+for `validation`, that this process spent on one token. Measured and compared are medians over the rounds, the result is
+the median of the rounds' results, `rounds` are the lowest and the highest of them.";
+
 /// The longest time that all rows together may take.
 const LONGEST_RUN: Duration = Duration::from_mins(30);
 
@@ -118,7 +123,9 @@ async fn another(options: &Options, other: &Other) -> Result<ExitCode> {
     let baseline = Baseline::new(size.baseline)?;
     let mut table = Table::default();
     table.push("client_credentials", rows::of_another(other, &baseline, size).await);
-    eprintln!("the server holds {:.1} MiB", cpu::resident_mib(&other.processes)?);
+    if let Ok(resident) = cpu::resident_mib(&other.processes) {
+        eprintln!("the server holds {resident:.1} MiB");
+    }
     Ok(conclude(&table, options))
 }
 
@@ -135,6 +142,7 @@ fn pause(options: &Options) -> Result<()> {
 }
 
 fn conclude(table: &Table, options: &Options) -> ExitCode {
+    println!("{LEGEND}\n");
     table.print();
     for (name, error) in table.failures() {
         eprintln!("{name}: {error}");

@@ -165,18 +165,20 @@ fn is_setting(name: &OsStr) -> bool {
     name.to_string_lossy().starts_with("COUNTERSIGN_") || name == "RUST_LOG"
 }
 
-/// Builds the provider in the profile of this program, and says where it is.
+/// Builds the provider beside this program, in the same profile, and says where it is.
 pub fn build() -> Result<PathBuf> {
+    let this = env::current_exe()?;
+    let place = this.parent().and_then(|folder| Some((folder.parent()?, folder.file_name()?)));
+    let (target, profile) = place.ok_or_else(|| fail("this program does not lie in a target folder"))?;
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--package", "countersign", "--bin", "countersign"]);
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
+    command.arg("--profile").arg(if profile == "debug" { OsStr::new("dev") } else { profile });
+    command.arg("--target-dir").arg(target).stdin(Stdio::null()).stdout(Stdio::null());
+    if command.status()?.success() {
+        Ok(this.with_file_name("countersign"))
+    } else {
+        Err(fail("the server does not build; --server FILE measures one that did"))
     }
-    // The log of the build goes where cargo's always goes; the table alone goes to the standard output.
-    if !command.stdin(Stdio::null()).stdout(Stdio::null()).status()?.success() {
-        return Err(fail("the server does not build"));
-    }
-    Ok(env::current_exe()?.with_file_name("countersign"))
 }
 
 /// 256 random bits as text.

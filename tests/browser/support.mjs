@@ -1,0 +1,113 @@
+// What the browser tests share: a provider with one person and one client, and the way to each
+// hosted page.
+
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+
+import { launchChromium } from '../interop/support/chromium.mjs';
+import { Provider } from '../interop/support/provider.mjs';
+
+export const alice = { email: 'alice@example.com', name: 'Alice Liddell', password: 'down the rabbit hole 1865' };
+export const phone = { width: 390, height: 844 };
+export const desktop = { width: 1280, height: 800 };
+
+/** A running provider, the browser, and a client's server, where signing in and out ends. */
+export class Stage {
+  static async set() {
+    const stage = new Stage();
+    try {
+      stage.client = createServer((request, response) => {
+        response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>The app</title><h1>The app</h1>');
+      }).listen(0, '127.0.0.1');
+      await once(stage.client, 'listening');
+      stage.app = `http://localhost:${stage.client.address().port}`;
+      stage.provider = await Provider.start();
+      stage.issuer = stage.provider.issuer;
+      await stage.provider.addUser(alice);
+      await stage.provider.run(['api', 'add', 'https://journal.example/', '--scope', 'journal.read=Read what you wrote in your journal']);
+      await stage.provider.addClient('journal', '--name', 'Journal', '--redirect-uri', `${stage.app}/callback`,
+        '--post-logout-redirect-uri', `${stage.app}/signed-out`,
+        '--policy-uri', 'https://journal.example/policy', '--tos-uri', 'https://journal.example/terms',
+        ...['openid', 'profile', 'email', 'offline_access', 'journal.read'].flatMap((scope) => ['--scope', scope]));
+      stage.browser = await launchChromium();
+      return stage;
+    } catch (error) {
+      await stage.strike();
+      throw error;
+    }
+  }
+
+  async strike() {
+    await this.browser?.close();
+    await this.provider?.stop();
+    this.client?.close();
+  }
+
+  authorizeUrl(parameters = {}) {
+    return `${this.issuer}/authorize?${new URLSearchParams({
+      client_id: 'journal',
+      response_type: 'code',
+      redirect_uri: `${this.app}/callback`,
+      scope: 'openid profile email offline_access journal.read',
+      state: 'state-of-the-test',
+      code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+      code_challenge_method: 'S256',
+      ...parameters,
+    })}`;
+  }
+
+  /** A fresh browser profile with one page, and what that page complains of (console, policy, broken parts). */
+  async open(options) {
+    const context = await this.browser.newContext(options);
+    const page = await context.newPage();
+    const complaints = [];
+    page.on('pageerror', (error) => complaints.push(`script: ${error}`));
+    page.on('console', (message) => {
+      // Said of the page itself as well, whose status is the test's business; its parts are looked at below.
+      const status = message.text().startsWith('Failed to load resource: the server responded with a status of');
+      if (['error', 'warning'].includes(message.type()) && !status) complaints.push(`console: ${message.text()}`);
+    });
+    page.on('requestfailed', (request) => complaints.push(`request: ${request.url()} ${request.failure().errorText}`));
+    page.on('response', (response) => {
+      if (response.status() >= 400 && !response.request().isNavigationRequest()) complaints.push(`${response.status()}: ${response.url()}`);
+    });
+    return { context, page, complaints };
+  }
+
+  /**
+   * Walks one browser through every hosted page, and calls `look(name, page)` at each. The steps
+   * build on each other, as a visit does.
+   */
+  async tour(page, look) {
+    await page.goto(`${this.issuer}/`);
+    await look('start', page);
+
+    await page.goto(this.authorizeUrl({ client_id: 'nobody' }));
+    await look('error', page);
+
+    // Remembered consent is not asked again otherwise.
+    await page.goto(this.authorizeUrl({ prompt: 'consent' }));
+    await look('login', page);
+
+    await fillIn(page, { ...alice, password: 'not the password' });
+    await look('login-refused', page);
+
+    await fillIn(page, alice);
+    await look('consent', page);
+
+    await page.click('button[name=approve]');
+    await page.waitForURL((url) => url.origin === this.app);
+
+    await page.goto(`${this.issuer}/logout`);
+    await look('logout', page);
+
+    await page.click('button[name=confirm]');
+    await look('signed-out', page);
+  }
+}
+
+export async function fillIn(page, { email, password }) {
+  await page.fill('input[name=username]', email);
+  await page.fill('input[name=password]', password);
+  await page.click('form:has(input[name=password]) [type=submit], form:has(input[name=password]) button:not([type])');
+}

@@ -61,9 +61,9 @@ export class Provider {
       env: this.environment,
       stdio: ['ignore', log.fd, log.fd],
     });
-    await log.close();
     process.once('exit', () => this.#process.kill('SIGKILL'));
     await once(this.#process, 'spawn');
+    await log.close();
 
     const deadline = Date.now() + startSeconds * 1000;
     while (!(await this.#isReady())) {

@@ -21,7 +21,8 @@ export class Stage {
       }).listen(0, '127.0.0.1');
       await once(stage.client, 'listening');
       stage.app = `http://localhost:${stage.client.address().port}`;
-      stage.provider = await Provider.start();
+      // All of these people sit at one address.
+      stage.provider = await Provider.start({ COUNTERSIGN_THROTTLE__ADDRESS: '1000' });
       stage.issuer = stage.provider.issuer;
       await stage.provider.addUser(alice);
       await stage.provider.run(['api', 'add', 'https://journal.example/', '--scope', 'journal.read=Read what you wrote in your journal']);

@@ -90,8 +90,8 @@ impl Store {
         Ok(apis)
     }
 
-    /// Forgets what changed since the last call, here or on another node. Whether signing keys are among it.
-    pub async fn forget_changes(&self) -> Result<bool, StoreError> {
+    /// Forgets what changed since the last call, here or on another node. Where the counters stand now.
+    pub async fn forget_changes(&self) -> Result<Counters, StoreError> {
         let now = change::counters(&mut self.read().await?).await?;
         let before = {
             let mut seen = self.0.cached.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,6 +103,6 @@ impl Store {
         if now.api != before.api {
             self.0.cached.apis.forget();
         }
-        Ok(now.key != before.key)
+        Ok(now)
     }
 }

@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{StoreError, Tx, person_grant};
+use super::{
+    StoreError, Tx,
+    person_grant::{self, Standing, StandingRow},
+};
 use crate::domain::{grant::Grant, token::Digest};
 
 /// What a code is bound to.
@@ -27,6 +30,8 @@ pub struct StoredCode {
     pub binding: CodeBinding,
     /// The grant that it stands for.
     pub grant: Grant,
+    /// Whether that still opens anything.
+    pub standing: Standing,
     /// When it was spent.
     pub used_at: Option<DateTime<Utc>>,
 }
@@ -40,7 +45,7 @@ struct Row {
     expires_at: DateTime<Utc>,
     used_at: Option<DateTime<Utc>>,
     #[sqlx(flatten)]
-    grant: person_grant::Row,
+    standing: StandingRow,
 }
 
 /// Stores a fresh code for a grant that is stored already.
@@ -69,12 +74,17 @@ pub async fn insert(
 pub async fn find(tx: &mut Tx, digest: &Digest) -> Result<Option<StoredCode>, StoreError> {
     let row: Option<Row> = fetch_optional!(
         tx,
-        "SELECT c.redirect_uri, c.redirect_uri_sent, c.code_challenge, c.nonce, c.expires_at, c.used_at, g.*
-         FROM authorization_code c JOIN person_grant g ON g.gid = c.gid
-         WHERE c.digest = $1",
+        concat!(
+            "SELECT c.redirect_uri, c.redirect_uri_sent, c.code_challenge, c.nonce, c.expires_at, c.used_at, ",
+            person_grant::columns!(),
+            " FROM authorization_code c JOIN person_grant g ON g.gid = c.gid ",
+            person_grant::joins!(),
+            " WHERE c.digest = $1",
+        ),
         digest.as_bytes(),
     )?;
     let Some(row) = row else { return Ok(None) };
+    let (grant, standing) = row.standing.split()?;
     Ok(Some(StoredCode {
         binding: CodeBinding {
             redirect_uri: row.redirect_uri,
@@ -83,7 +93,8 @@ pub async fn find(tx: &mut Tx, digest: &Digest) -> Result<Option<StoredCode>, St
             nonce: row.nonce,
             expires_at: row.expires_at,
         },
-        grant: row.grant.try_into()?,
+        grant,
+        standing,
         used_at: row.used_at,
     }))
 }

@@ -1,15 +1,107 @@
 //! What people granted. Codes and refresh tokens hang on these rows.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use countersign_types::{ClientId, GrantId, SessionId, UserId};
 use sqlx::types::Json;
 
 use super::{StoreError, Tx};
-use crate::domain::grant::{Grant, PersonGrant, Subject};
+use crate::domain::{
+    grant::{Grant, PersonGrant, Subject},
+    session::SessionLifetimes,
+};
 
-/// The columns of a grant, for queries that join it.
+/// The columns of a grant and of its standing, for queries that join it as `g`.
+macro_rules! columns {
+    () => {
+        "g.gid, g.user_id, g.client_id, g.sid, g.scope, g.auth_time, g.acr, g.amr, g.created_at, g.ends_at,
+         a.enabled AS user_enabled, a.roles AS user_roles,
+         EXISTS (SELECT 1 FROM revocation r WHERE r.before >= g.created_at AND
+             ((r.kind = 'gid' AND r.id = g.gid) OR (r.kind = 'sid' AND r.id = g.sid))) AS revoked,
+         s.created_at AS session_created_at, s.last_seen AS session_last_seen, s.ended_at AS session_ended_at"
+    };
+}
+/// What [`columns`] needs to be joined.
+macro_rules! joins {
+    () => {
+        "JOIN account a ON a.id = g.user_id LEFT JOIN session s ON s.sid = g.sid"
+    };
+}
+pub(super) use {columns, joins};
+
+/// Whether a grant still opens anything, and what for.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The person's roles today.
+    pub roles: Vec<String>,
+    offline: bool,
+    revoked: bool,
+    user_enabled: bool,
+    ends_at: DateTime<Utc>,
+    session: Option<SessionTimes>,
+}
+
+#[derive(Clone, Debug)]
+struct SessionTimes {
+    created_at: DateTime<Utc>,
+    last_seen: DateTime<Utc>,
+}
+
+impl Standing {
+    /// When access must end at the latest; or, if there is none any more, why, in words for the client's developer.
+    pub fn access_ends_at(
+        &self,
+        lifetimes: &SessionLifetimes,
+        now: DateTime<Utc>,
+    ) -> Result<DateTime<Utc>, &'static str> {
+        if self.revoked || !self.user_enabled || now >= self.ends_at {
+            return Err("the grant was revoked or has expired");
+        }
+        if self.offline {
+            return Ok(self.ends_at);
+        }
+        // Without offline_access a grant ends with the session it came from.
+        let session = self.session.as_ref().ok_or("the person has signed out")?;
+        let ends_at = (session.last_seen + lifetimes.idle).min(session.created_at + lifetimes.absolute);
+        if now < ends_at { Ok(ends_at.min(self.ends_at)) } else { Err("the person's session has expired") }
+    }
+}
+
 #[derive(sqlx::FromRow)]
-pub(super) struct Row {
+pub(super) struct StandingRow {
+    user_enabled: bool,
+    user_roles: Json<BTreeSet<String>>,
+    revoked: bool,
+    session_created_at: Option<DateTime<Utc>>,
+    session_last_seen: Option<DateTime<Utc>>,
+    session_ended_at: Option<DateTime<Utc>>,
+    #[sqlx(flatten)]
+    grant: Row,
+}
+
+impl StandingRow {
+    pub(super) fn split(self) -> Result<(Grant, Standing), StoreError> {
+        let ends_at = self.grant.ends_at;
+        let grant = Grant::try_from(self.grant)?;
+        let session = match (self.session_created_at, self.session_last_seen, self.session_ended_at) {
+            (Some(created_at), Some(last_seen), None) => Some(SessionTimes { created_at, last_seen }),
+            _ => None,
+        };
+        let standing = Standing {
+            roles: self.user_roles.0.into_iter().collect(),
+            offline: grant.is_offline(),
+            revoked: self.revoked,
+            user_enabled: self.user_enabled,
+            ends_at,
+            session,
+        };
+        Ok((grant, standing))
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
     gid: String,
     user_id: String,
     client_id: String,

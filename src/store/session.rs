@@ -37,24 +37,6 @@ impl From<Row> for Session {
     }
 }
 
-/// What decides whether a session is good, for queries that join it.
-#[derive(Clone, Debug)]
-pub(super) struct Times {
-    pub(super) created_at: DateTime<Utc>,
-    pub(super) last_seen: DateTime<Utc>,
-    pub(super) ended_at: Option<DateTime<Utc>>,
-}
-
-impl Times {
-    pub(super) fn expires_at(&self, lifetimes: &SessionLifetimes) -> DateTime<Utc> {
-        (self.last_seen + lifetimes.idle).min(self.created_at + lifetimes.absolute)
-    }
-
-    pub(super) fn is_live(&self, lifetimes: &SessionLifetimes, now: DateTime<Utc>) -> bool {
-        self.ended_at.is_none() && now < self.expires_at(lifetimes)
-    }
-}
-
 /// Stores a new session under the digest of its cookie.
 pub async fn insert(tx: &mut Tx, session: &Session, cookie: &Digest) -> Result<(), StoreError> {
     execute!(

@@ -1,0 +1,3 @@
+//! For operators and their machines.
+
+pub mod health;

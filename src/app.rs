@@ -1,0 +1,145 @@
+//! The services of the process, and the issuer. Handed to whoever needs them: nothing here is global.
+
+use std::sync::Arc;
+
+use crate::{
+    clock::Clock,
+    config::{Mode, Settings},
+    domain::{key::KeyLifetimes, session::SessionLifetimes},
+    ephemeral::{Ephemeral, Local},
+    jose::{Keyring, KeyringError, rotation},
+    master_key::{MasterKey, MasterKeyError, SealingKey},
+    outbound::{CaFileError, Outbound},
+    passwords::{HashError, Passwords},
+    random::Random,
+    store::{Store, StoreError},
+};
+
+/// The services of the process.
+#[derive(Debug)]
+pub struct App {
+    /// What the operator set.
+    pub settings: Settings,
+    /// Durable state.
+    pub store: Store,
+    /// What expires by itself.
+    pub ephemeral: Arc<dyn Ephemeral>,
+    /// Requests to URLs that others name.
+    pub outbound: Outbound,
+    /// Hashing of passwords.
+    pub passwords: Passwords,
+    /// The time.
+    pub clock: Clock,
+    /// Random bytes.
+    pub random: Random,
+    /// Keys derived for one purpose each.
+    pub keys: PurposeKeys,
+}
+
+/// Keys derived from the master key, one for each thing that must not be taken for another.
+#[derive(Debug)]
+pub struct PurposeKeys {
+    /// Seals authorization requests into addresses.
+    pub interaction: SealingKey,
+    /// Makes the tokens of forms.
+    pub csrf: SealingKey,
+    /// Seals client secrets that must be read back.
+    pub client_secret: SealingKey,
+}
+
+/// One issuer: its URL and its keys. A process has one today.
+#[derive(Debug)]
+pub struct Issuer {
+    /// Its URL, exactly as configured.
+    pub url: String,
+    /// Its keys.
+    pub keyring: Keyring,
+}
+
+/// Why the process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No master key.
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+    /// No database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Impossible password settings.
+    #[error("password: {0}")]
+    Password(#[from] HashError),
+    /// An unusable certificate file.
+    #[error("outbound: {0}")]
+    Outbound(#[from] CaFileError),
+    /// No signing key.
+    #[error(transparent)]
+    Rotation(#[from] rotation::RotationError),
+    /// Unusable signing keys.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+}
+
+impl App {
+    /// Puts the services together. Reads the master key, and makes one where a development start has none.
+    pub fn new(settings: Settings, clock: Clock, random: Random) -> Result<Self, StartError> {
+        let master = match (&settings.keys.master_file, settings.mode()) {
+            (Some(file), _) => MasterKey::read(file)?,
+            (None, Mode::Development) => MasterKey::read_or_create(&settings.keys.dir.join("master.key"), &random)?,
+            // The settings were refused before: production names its file.
+            (None, Mode::Production) => MasterKey::read(&settings.keys.dir.join("master.key"))?,
+        };
+        let store = Store::open(settings.database.url.expose(), &master, clock.clone(), random.clone())?;
+        Ok(Self {
+            ephemeral: Arc::new(Local::new(store.clone())),
+            outbound: Outbound::new(&settings.outbound, settings.mode(), clock.clone())?,
+            passwords: Passwords::new(&settings.password, random.clone())?,
+            keys: PurposeKeys {
+                interaction: master.derive("authorization requests in addresses"),
+                csrf: master.derive("form tokens"),
+                client_secret: master.derive("client secrets of client_secret_jwt"),
+            },
+            settings,
+            store,
+            clock,
+            random,
+        })
+    }
+
+    /// How long sessions last.
+    pub fn session_lifetimes(&self) -> SessionLifetimes {
+        let lifetimes = &self.settings.lifetimes;
+        SessionLifetimes { idle: lifetimes.session_idle, absolute: lifetimes.session_absolute }
+    }
+
+    /// How long signing keys live.
+    pub fn key_lifetimes(&self) -> KeyLifetimes {
+        let lifetimes = &self.settings.lifetimes;
+        KeyLifetimes {
+            jwks_cache: lifetimes.jwks_cache,
+            signing: lifetimes.signing_key,
+            token: lifetimes.access_token.max(lifetimes.id_token),
+            hint: lifetimes.session_absolute.max(lifetimes.refresh_absolute),
+        }
+    }
+
+    /// Whether this is a start on localhost over plain http.
+    pub fn is_development(&self) -> bool {
+        self.settings.mode() == Mode::Development
+    }
+}
+
+impl Issuer {
+    /// The issuer of the settings, with its keys; the first one is made here.
+    pub async fn open(app: &App) -> Result<Self, StartError> {
+        let issuer = Self { url: app.settings.issuer.as_str().to_owned(), keyring: Keyring::new(app.key_lifetimes()) };
+        rotation::maintain(&app.store, issuer.keyring.lifetimes(), app.clock.now()).await?;
+        issuer.keyring.load(&app.store, app.clock.now()).await?;
+        Ok(issuer)
+    }
+
+    /// Follows what changed in the database, here or on another node.
+    pub async fn follow_changes(&self, app: &App) -> Result<(), KeyringError> {
+        let counters = app.store.forget_changes().await?;
+        self.keyring.follow(counters.key, &app.store, app.clock.now()).await
+    }
+}

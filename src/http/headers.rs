@@ -1,0 +1,49 @@
+//! Headers that make answers safe, on every answer alike.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::Response,
+};
+
+use super::state::AppState;
+
+/// For pages: nothing but our own styles and pictures; never in a frame; forms go nowhere but here.
+pub const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
+     form-action 'self'; frame-ancestors 'none'";
+
+/// For pages whose form may end at a client: Chromium applies `form-action` to every redirect that follows.
+pub const CLIENT_FORM_POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// For everything that is not a page.
+const DOCUMENT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+/// Adds what is missing to an answer.
+pub async fn secure(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    add(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    add(headers, header::REFERRER_POLICY, "no-referrer");
+    add(headers, header::CONTENT_SECURITY_POLICY, DOCUMENT_POLICY);
+    add(headers, header::X_FRAME_OPTIONS, "DENY");
+    if !state.app.is_development() {
+        add(headers, header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
+    response
+}
+
+fn add(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    headers.entry(name).or_insert(HeaderValue::from_static(value));
+}
+
+/// A page's own headers: it is never kept, and may do nothing but what its policy says.
+pub fn page(policy: &'static str) -> [(HeaderName, HeaderValue); 3] {
+    [
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        // The language of the texts; others come with translated ones.
+        (header::CONTENT_LANGUAGE, HeaderValue::from_static("en")),
+    ]
+}

@@ -1,0 +1,12 @@
+//! What every endpoint and page needs of HTTP: reading requests without surprises, and answering safely.
+
+pub mod cookies;
+pub mod cors;
+pub mod csrf;
+pub mod error_page;
+pub mod form;
+pub mod headers;
+pub mod interaction;
+pub mod session;
+pub mod state;
+pub mod visitor;

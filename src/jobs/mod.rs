@@ -1,0 +1,49 @@
+//! Work that nobody waits for. Every node does all of it; each step is safe beside another node's.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::task::JoinHandle;
+
+use crate::app::{App, Issuer};
+
+mod follow_changes;
+pub mod sweep;
+
+/// How often servers look whether something changed.
+const CHANGES: Duration = Duration::from_millis(200);
+/// How often keys are looked after and rows swept.
+const HOUSEKEEPING: Duration = Duration::from_mins(1);
+
+/// The running jobs. Dropped, they stop.
+#[derive(Debug)]
+pub struct Jobs(Vec<JoinHandle<()>>);
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Starts them.
+pub fn start(app: &Arc<App>, issuer: &Arc<Issuer>) -> Jobs {
+    let changes = tokio::spawn(follow_changes::run(app.clone(), issuer.clone(), CHANGES));
+    let (app, issuer) = (app.clone(), issuer.clone());
+    let housekeeping = tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(HOUSEKEEPING);
+        loop {
+            ticks.tick().await;
+            rotate_keys(&app, &issuer).await;
+            if let Err(error) = sweep::run(&app).await {
+                tracing::warn!(%error, "expired rows could not be swept; the next round tries again");
+            }
+        }
+    });
+    Jobs(vec![changes, housekeeping])
+}
+
+async fn rotate_keys(app: &App, issuer: &Issuer) {
+    let maintained = crate::jose::rotation::maintain(&app.store, issuer.keyring.lifetimes(), app.clock.now()).await;
+    if let Err(error) = maintained {
+        tracing::warn!(%error, "signing keys could not be looked after; the next round tries again");
+    }
+}

@@ -1,0 +1,36 @@
+//! Ends sessions whose time is over, and removes rows that nothing depends on any more.
+
+use chrono::TimeDelta;
+
+use crate::{
+    app::App,
+    domain::session::SessionEnd,
+    login,
+    store::{StoreError, code, person_grant, pushed_request, replay_guard, revocation, session},
+};
+
+/// The most rows of a kind in one round, so that nobody waits long for the write lock.
+const BATCH: i64 = 1_000;
+
+/// One round.
+pub async fn run(app: &App) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    let lifetimes = app.session_lifetimes();
+
+    let expired = session::expired(&mut app.store.read().await?, &lifetimes, now, BATCH).await?;
+    for session in expired {
+        let mut tx = app.store.write().await?;
+        login::session::end_unattended(app, &mut tx, &session, SessionEnd::Expired, now).await?;
+        tx.commit().await?;
+    }
+
+    let mut tx = app.store.write().await?;
+    code::sweep_unused(&mut tx, now - TimeDelta::minutes(10), BATCH).await?;
+    // A day longer than they live: a token that comes back late is then still known for what it is.
+    person_grant::sweep(&mut tx, now - TimeDelta::days(1), BATCH).await?;
+    revocation::sweep(&mut tx, now - TimeDelta::days(1), BATCH).await?;
+    pushed_request::sweep(&mut tx, now, BATCH).await?;
+    replay_guard::sweep(&mut tx, now, BATCH).await?;
+    session::sweep(&mut tx, now - app.settings.lifetimes.refresh_absolute, BATCH).await?;
+    tx.commit().await
+}

@@ -1,0 +1,124 @@
+//! The signing keys in memory, ready to use: building a signer for each token would cost three times the signature.
+
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicI64, Ordering},
+};
+
+use chrono::{DateTime, Utc};
+use countersign_jose::{KeyError, PrivateKey, PublicJwk, Signer, Verifier};
+
+use super::jwks::Jwks;
+use crate::{
+    domain::key::{KeyLifetimes, KeyState, KeyTimes},
+    store::{Store, StoreError, signing_key},
+};
+
+/// Why the keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyringError {
+    /// They cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// One of them is not a key.
+    #[error("the signing key {kid}: {source}")]
+    Key {
+        /// Which one.
+        kid: String,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+}
+
+/// A key, ready to use.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) times: KeyTimes,
+    pub(super) public: PublicJwk,
+    pub(super) signer: Signer,
+    pub(super) verifier: Verifier,
+}
+
+#[derive(Debug, Default)]
+struct Loaded {
+    /// The first to sign first.
+    keys: Vec<Key>,
+    jwks: Jwks,
+}
+
+/// All keys of an issuer. Readers never wait for a reload.
+#[derive(Debug)]
+pub struct Keyring {
+    lifetimes: KeyLifetimes,
+    loaded: RwLock<Arc<Loaded>>,
+    /// Where the counter of changes stood when they were last read.
+    counter: AtomicI64,
+}
+
+impl Keyring {
+    /// An empty keyring: load it before use.
+    pub fn new(lifetimes: KeyLifetimes) -> Self {
+        Self { lifetimes, loaded: RwLock::default(), counter: AtomicI64::new(0) }
+    }
+
+    /// How long keys live.
+    pub fn lifetimes(&self) -> &KeyLifetimes {
+        &self.lifetimes
+    }
+
+    /// Reads the keys anew.
+    pub async fn load(&self, store: &Store, now: DateTime<Utc>) -> Result<(), KeyringError> {
+        let stored = signing_key::all(&mut store.read().await?).await?;
+        let mut keys = Vec::with_capacity(stored.len());
+        for stored in stored {
+            let build = || {
+                let private = PrivateKey::from_jwk_bytes(&stored.private_jwk)?;
+                let public = private.public_jwk();
+                let verifier = public.verifier(private.algorithm())?;
+                Ok(Key { signer: private.signer()?, verifier, public, times: stored.times.clone() })
+            };
+            keys.push(build().map_err(|source| KeyringError::Key { kid: stored.kid.clone(), source })?);
+        }
+        let jwks = Jwks::of(&keys, &self.lifetimes, now);
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Loaded { keys, jwks });
+        Ok(())
+    }
+
+    /// Reads the keys anew if the counter of changes moved since they were last read.
+    pub async fn follow(&self, counter: i64, store: &Store, now: DateTime<Utc>) -> Result<(), KeyringError> {
+        if self.counter.load(Ordering::Relaxed) != counter {
+            self.load(store, now).await?;
+            self.counter.store(counter, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn loaded(&self) -> Arc<Loaded> {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Uses the key that signs at this time; `None` before the first one was made.
+    pub fn sign_with<R>(&self, now: DateTime<Utc>, sign: impl FnOnce(&Signer) -> R) -> Option<R> {
+        let loaded = self.loaded();
+        let signs = |key: &&Key| key.times.state(&self.lifetimes, now) == KeyState::Signing;
+        // The newest: after an emergency rotation two may think that it is their time.
+        loaded.keys.iter().rev().find(signs).map(|key| sign(&key.signer))
+    }
+
+    /// Uses the key with this id, if it is one of ours, whether or not others still see it.
+    pub(super) fn verify_with<R>(&self, kid: &str, verify: impl FnOnce(&Verifier) -> R) -> Option<R> {
+        let loaded = self.loaded();
+        loaded.keys.iter().find(|key| key.public.kid() == Some(kid)).map(|key| verify(&key.verifier))
+    }
+
+    /// What others see of the keys at this time.
+    pub fn jwks(&self, now: DateTime<Utc>) -> Jwks {
+        let loaded = self.loaded();
+        if loaded.jwks.is_current(now) { loaded.jwks.clone() } else { Jwks::of(&loaded.keys, &self.lifetimes, now) }
+    }
+
+    /// The times of all keys, the first to sign first.
+    pub fn times(&self) -> Vec<KeyTimes> {
+        self.loaded().keys.iter().map(|key| key.times.clone()).collect()
+    }
+}

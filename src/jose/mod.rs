@@ -1,0 +1,10 @@
+//! Our own keys: which one signs, which ones others may see, and what was signed with them.
+
+mod jwks;
+mod keyring;
+pub mod rotation;
+mod verify;
+
+pub use jwks::Jwks;
+pub use keyring::{Keyring, KeyringError};
+pub use verify::{AccessTokenError, Hint, HintError, verify_access_token, verify_hint};

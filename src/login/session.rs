@@ -1,0 +1,129 @@
+//! Sessions: how they begin, and what ends with them.
+
+use chrono::{DateTime, Utc};
+use countersign_types::SessionId;
+
+use super::{Device, Proof};
+use crate::{
+    app::App,
+    domain::{
+        event::{AuditEntry, Event},
+        session::{Session, SessionEnd},
+        token::Secret,
+        user::User,
+    },
+    store::{StoreError, Tx, audit, revocation, session},
+};
+
+/// Signs a person in on this device. A new cookie every time, so that a planted one is worth nothing.
+///
+/// `present` is the session that this browser has: it goes on for the same person, and ends for another.
+pub async fn begin(
+    app: &App,
+    tx: &mut Tx,
+    proof: &Proof,
+    present: Option<Session>,
+    device: &Device,
+) -> Result<(Session, Secret), StoreError> {
+    let cookie = app.random.secret();
+    let session = match present {
+        Some(present) if present.user == proof.user.id => {
+            let session = Session {
+                auth_time: proof.at,
+                acr: proof.acr.to_owned(),
+                amr: proof.amr.clone(),
+                last_seen: proof.at,
+                ..present
+            };
+            session::reauthenticate(tx, &session, &cookie.digest()).await?;
+            session
+        }
+        other => {
+            if let Some(other) = other {
+                end(app, tx, &other, SessionEnd::Replaced, device, proof.at).await?;
+            }
+            let session = Session {
+                id: SessionId::new(app.random.id()),
+                user: proof.user.id.clone(),
+                auth_time: proof.at,
+                acr: proof.acr.to_owned(),
+                amr: proof.amr.clone(),
+                label: device.label(),
+                created_at: proof.at,
+                last_seen: proof.at,
+            };
+            session::insert(tx, &session, &cookie.digest()).await?;
+            session
+        }
+    };
+    let event = Event::LoginSucceeded { amr: session.amr.clone() };
+    let entry = AuditEntry::new(event).user(&session.user).session(&session.id).personal(device.personal());
+    audit::record(tx, &entry, proof.at).await?;
+    Ok((session, cookie))
+}
+
+/// Ends a session and what hangs on it. Nothing happens, and nothing is recorded, if it had ended already.
+pub async fn end(
+    app: &App,
+    tx: &mut Tx,
+    ended: &Session,
+    reason: SessionEnd,
+    device: &Device,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    end_quietly(
+        app,
+        tx,
+        ended,
+        reason,
+        AuditEntry::new(Event::SessionEnded { reason }).personal(device.personal()),
+        now,
+    )
+    .await
+}
+
+/// Ends a session where nobody is there: by a job or an operator.
+pub async fn end_unattended(
+    app: &App,
+    tx: &mut Tx,
+    ended: &Session,
+    reason: SessionEnd,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    end_quietly(app, tx, ended, reason, AuditEntry::new(Event::SessionEnded { reason }), now).await
+}
+
+async fn end_quietly(
+    app: &App,
+    tx: &mut Tx,
+    ended: &Session,
+    reason: SessionEnd,
+    entry: AuditEntry,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if !session::end(tx, &ended.id, now).await? {
+        return Ok(());
+    }
+    if reason.ends_offline_grants() {
+        let until = now + app.settings.lifetimes.refresh_absolute;
+        revocation::revoke(tx, revocation::Revoked::Session(&ended.id), now, until).await?;
+    } else {
+        revocation::revoke_session_bound_grants(tx, &ended.id, now).await?;
+    }
+    audit::record(tx, &entry.user(&ended.user).session(&ended.id), now).await
+}
+
+/// Ends everything that a person is signed in to, offline grants included.
+pub async fn end_all(
+    app: &App,
+    tx: &mut Tx,
+    user: &User,
+    reason: SessionEnd,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    for live in session::of_user(tx, &user.id).await? {
+        end_unattended(app, tx, &live, reason, now).await?;
+    }
+    // Grants whose session ended earlier live on by offline_access.
+    revocation::revoke_grants_of_user(tx, &user.id, now).await
+}

@@ -1,0 +1,91 @@
+//! Delays after failed sign-ins, per account and per network address.
+//!
+//! A try is counted before the password is looked at, so that a thousand tries at once are a thousand tries. After a few
+//! free ones each further try must wait, twice as long as the one before, up to a quarter of an hour; nobody is locked out for
+//! good. Unknown names are counted like known ones.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::Device;
+use crate::{app::App, ephemeral::Failures, store::StoreError};
+
+/// Failures are forgotten when there was none for this long.
+const WINDOW: Duration = Duration::from_mins(15);
+/// The longest wait.
+const MAX_DELAY: Duration = Duration::from_mins(15);
+
+/// What a try at a sign-in is counted under.
+#[derive(Debug)]
+pub struct Attempt {
+    account: String,
+    address: String,
+}
+
+/// Too many tries: wait this long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Throttled {
+    /// How long.
+    pub retry_after: Duration,
+}
+
+/// Counts a try, unless it comes too early.
+///
+/// `account` is the account's id, or the name as folded where there is no account.
+pub async fn begin(
+    app: &App,
+    account: &str,
+    device: &Device,
+    now: DateTime<Utc>,
+) -> Result<Result<Attempt, Throttled>, StoreError> {
+    let attempt =
+        Attempt { account: format!("login/account/{account}"), address: format!("login/address/{}", device.network()) };
+    let limits = &app.settings.throttle;
+    let wait = delay(app.ephemeral.failures(&attempt.account, now).await?, limits.account, now).max(delay(
+        app.ephemeral.failures(&attempt.address, now).await?,
+        limits.address,
+        now,
+    ));
+    if let Some(retry_after) = wait {
+        return Ok(Err(Throttled { retry_after }));
+    }
+    app.ephemeral.add_failure(&attempt.account, WINDOW, now).await?;
+    app.ephemeral.add_failure(&attempt.address, WINDOW, now).await?;
+    Ok(Ok(attempt))
+}
+
+/// The try was right: the account's failures are forgotten. Those of the address are not, or one good account would open
+/// the door to all others.
+pub async fn succeed(app: &App, attempt: &Attempt) -> Result<(), StoreError> {
+    app.ephemeral.forget_failures(&attempt.account).await
+}
+
+/// How long the next try must wait from now on, if it must.
+fn delay(failures: Failures, free: u32, now: DateTime<Utc>) -> Option<Duration> {
+    let beyond = failures.count.checked_sub(free)?;
+    let delay = Duration::from_secs(1 << beyond.min(10)).min(MAX_DELAY);
+    (failures.last + delay - now).to_std().ok().filter(|wait| !wait.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    fn wait(count: u32, now: i64) -> Option<u64> {
+        delay(Failures { count, last: at(100) }, 5, at(now)).map(|wait| wait.as_secs())
+    }
+
+    #[test]
+    fn delays_double_after_the_free_tries_up_to_a_quarter_of_an_hour() {
+        assert_eq!(wait(4, 100), None);
+        assert_eq!(wait(5, 100), Some(1));
+        assert_eq!(wait(5, 101), None);
+        assert_eq!(wait(8, 100), Some(8));
+        assert_eq!(wait(400, 100), Some(900));
+    }
+}

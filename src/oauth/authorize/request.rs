@@ -1,0 +1,253 @@
+//! What an app asks for, checked against its registration.
+//!
+//! Until client and redirect URI are known to be right, an error is a page: sent anywhere else it could be sent to a thief
+//! (RFC 6749 §4.1.2.1). From then on it is an answer to the client.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use countersign_types::{ClientId, ErrorCode, ResponseType, ScopeSet};
+use serde_json::Map;
+
+use super::respond::Answer;
+use crate::{
+    app::{App, Issuer},
+    config::PkceRequired,
+    domain::{
+        api::{Apis, OFFLINE_ACCESS, OPENID},
+        authorization::{Ask, AuthorizationRequest, Prompt, ResponseMode},
+        client::Client,
+    },
+    http::form::Parameters,
+    jose::verify_hint,
+    oauth::machine::{self, CleanRequest},
+    store::StoreError,
+};
+
+/// Why a request does not even begin.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// Shown to the person, since it is not known where else to send it.
+    Page(&'static str),
+    /// Sent to the client.
+    Answer(Box<Answer>),
+    /// The database failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Where an answer goes, once that is known to be right.
+struct Destination {
+    client: Arc<Client>,
+    redirect_uri: String,
+    redirect_uri_sent: bool,
+}
+
+/// Reads a request: a checked one, or why not.
+pub(super) async fn parse(
+    app: &App,
+    issuer: &Issuer,
+    parameters: &Parameters,
+) -> Result<AuthorizationRequest, Refused> {
+    let destination = find_destination(app, parameters).await?;
+    let apis = app.store.apis().await?;
+    let state = if parameters.is_repeated("state") { None } else { parameters.owned("state") };
+    let response_mode = response_mode(parameters);
+    let request = read(app, issuer, &apis, parameters, &destination, response_mode.unwrap_or(ResponseMode::Query));
+    request.and_then(|request| response_mode.map(|_| request)).map_err(|(code, description)| {
+        Refused::Answer(Box::new(Answer::error(
+            destination.redirect_uri,
+            response_mode.unwrap_or(ResponseMode::Query),
+            state,
+            code,
+            description,
+        )))
+    })
+}
+
+async fn find_destination(app: &App, parameters: &Parameters) -> Result<Destination, Refused> {
+    // Which of two is meant nobody can say.
+    if parameters.is_repeated("client_id") || parameters.is_repeated("redirect_uri") {
+        return Err(Refused::Page("The app named itself or its address more than once."));
+    }
+    let id = parameters
+        .get("client_id")
+        .ok_or(Refused::Page("The app did not say which app it is (client_id is missing)."))?;
+    let client = app.store.client(&ClientId::new(id)).await?.filter(|client| client.enabled);
+    let client = client.ok_or(Refused::Page("This app is not registered here (its client_id is unknown)."))?;
+
+    let is_openid = parameters.get("scope").is_some_and(|scope| scope.split(' ').any(|one| one == OPENID));
+    let (redirect_uri, redirect_uri_sent) =
+        match (parameters.get("redirect_uri"), client.metadata.redirect_uris.as_slice()) {
+            (Some(asked), _) if client.allows_redirect(asked) => (asked.to_owned(), true),
+            (Some(_), _) => {
+                return Err(Refused::Page(
+                    "The app asked to send you to an address that it did not register (redirect_uri).",
+                ));
+            }
+            // OpenID Connect Core §3.1.2.1 requires it; RFC 6749 §3.1.2.3 lets it be left out where there is one alone.
+            (None, [only]) if !is_openid => (only.as_str().to_owned(), false),
+            (None, _) => return Err(Refused::Page("The app did not say where to send you (redirect_uri is missing).")),
+        };
+    Ok(Destination { client, redirect_uri, redirect_uri_sent })
+}
+
+type Checked<T> = Result<T, (ErrorCode, &'static str)>;
+
+fn invalid<T>(description: &'static str) -> Checked<T> {
+    Err((ErrorCode::InvalidRequest, description))
+}
+
+fn response_mode(parameters: &Parameters) -> Checked<ResponseMode> {
+    match parameters.get("response_mode") {
+        None | Some("query") => Ok(ResponseMode::Query),
+        Some("fragment") => Ok(ResponseMode::Fragment),
+        Some(_) => invalid("response_mode must be query or fragment"),
+    }
+}
+
+fn read(
+    app: &App,
+    issuer: &Issuer,
+    apis: &Apis,
+    parameters: &Parameters,
+    destination: &Destination,
+    response_mode: ResponseMode,
+) -> Checked<AuthorizationRequest> {
+    let client = &destination.client;
+    // RFC 6749 §3.1.
+    if parameters.has_repeated() {
+        return invalid("a parameter was sent more than once");
+    }
+    // OpenID Connect Core §6: refused in words of their own until they are supported.
+    if parameters.has("request") {
+        return Err((ErrorCode::RequestNotSupported, "request objects are not supported"));
+    }
+    if parameters.has("request_uri") {
+        return Err((ErrorCode::RequestUriNotSupported, "request_uri is not supported"));
+    }
+    let response_type = response_type(parameters, client)?;
+    let code_challenge = code_challenge(app, parameters, client)?;
+    let prompt = prompt(parameters)?;
+    let max_age = match parameters.get("max_age").map(str::parse) {
+        None => None,
+        Some(Ok(seconds)) => Some(seconds),
+        Some(Err(_)) => return invalid("max_age must be a number of seconds"),
+    };
+    let hinted_user = match parameters.get("id_token_hint") {
+        None => None,
+        Some(hint) => match verify_hint(hint, &issuer.keyring, &issuer.url) {
+            Ok(hint) => Some(hint.user),
+            Err(_) => return invalid("id_token_hint is not an ID token of this issuer"),
+        },
+    };
+    let state = parameters.owned("state");
+    let clean = CleanRequest {
+        client_id: client.id.as_str(),
+        redirect_uri: &destination.redirect_uri,
+        scope: parameters.get("scope"),
+        state: state.as_deref(),
+        code_challenge: code_challenge.as_deref(),
+        ..CleanRequest::default()
+    };
+    let scope = machine::authorization(&clean, |asked| negotiate(asked, client, apis)).map_err(|stopped| {
+        let description = match stopped.0 {
+            ErrorCode::InvalidScope => "scope is missing, malformed, or names what this client may not ask for",
+            _ => "the request is malformed",
+        };
+        (stopped.0, description)
+    })?;
+    let words = |name| parameters.get(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    Ok(AuthorizationRequest {
+        client_id: client.id.clone(),
+        redirect_uri: destination.redirect_uri.clone(),
+        redirect_uri_sent: destination.redirect_uri_sent,
+        response_type,
+        response_mode,
+        scope,
+        nonce: parameters.owned("nonce"),
+        prompt,
+        max_age,
+        login_hint: parameters.owned("login_hint"),
+        hinted_user,
+        ui_locales: words("ui_locales"),
+        acr_values: words("acr_values"),
+        code_challenge,
+        extension: Map::new(),
+        state,
+    })
+}
+
+fn response_type(parameters: &Parameters, client: &Client) -> Checked<ResponseType> {
+    let Some(name) = parameters.get("response_type") else { return invalid("response_type is missing") };
+    let Ok(response_type) = name.parse::<ResponseType>() else {
+        return Err((ErrorCode::UnsupportedResponseType, "response_type must be code"));
+    };
+    if !client.metadata.response_types.contains(&response_type) {
+        return Err((ErrorCode::UnauthorizedClient, "the client did not register this response_type"));
+    }
+    if !client.may_use(countersign_types::GrantType::AuthorizationCode) {
+        return Err((ErrorCode::UnauthorizedClient, "the client did not register the grant authorization_code"));
+    }
+    Ok(response_type)
+}
+
+/// RFC 7636 §4.3, with S256 alone (RFC 9700 §2.1.1).
+fn code_challenge(app: &App, parameters: &Parameters, client: &Client) -> Checked<Option<String>> {
+    let Some(challenge) = parameters.get("code_challenge") else {
+        if parameters.has("code_challenge_method") {
+            return invalid("code_challenge is missing");
+        }
+        let is_required = match app.settings.pkce.required {
+            PkceRequired::All => client.is_public() || !client.metadata.pkce_exempt,
+            PkceRequired::Public => client.is_public(),
+        };
+        return if is_required { invalid("code_challenge is required (PKCE, RFC 7636)") } else { Ok(None) };
+    };
+    if parameters.get("code_challenge_method") != Some("S256") {
+        return invalid("code_challenge_method must be S256");
+    }
+    let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if challenge.len() != 43 || !challenge.bytes().all(is_base64url) {
+        return invalid("code_challenge must be 43 characters of base64url");
+    }
+    Ok(Some(challenge.to_owned()))
+}
+
+/// OpenID Connect Core §3.1.2.1.
+fn prompt(parameters: &Parameters) -> Checked<Prompt> {
+    let mut asked = BTreeSet::new();
+    let mut nothing = false;
+    for value in parameters.get("prompt").unwrap_or_default().split_whitespace() {
+        match value {
+            "none" => nothing = true,
+            "login" => drop(asked.insert(Ask::Login)),
+            "consent" => drop(asked.insert(Ask::Consent)),
+            "select_account" => drop(asked.insert(Ask::SelectAccount)),
+            _ => return invalid("prompt has a value that is not known here"),
+        }
+    }
+    match (nothing, asked.is_empty()) {
+        (true, true) => Ok(Prompt::Nothing),
+        (true, false) => invalid("prompt=none cannot be combined with other values"),
+        (false, true) => Ok(Prompt::AsNeeded),
+        (false, false) => Ok(Prompt::Ask(asked)),
+    }
+}
+
+/// What of the scope can be granted. What nobody knows is ignored (OpenID Connect Core §3.1.2.1); what this client may not
+/// ask for is refused.
+fn negotiate(asked: Option<ScopeSet>, client: &Client, apis: &Apis) -> Result<ScopeSet, ErrorCode> {
+    let known = asked.ok_or(ErrorCode::InvalidScope)?.filter(|scope| apis.knows(scope));
+    if !known.is_subset(&client.metadata.scope) {
+        return Err(ErrorCode::InvalidScope);
+    }
+    // OpenID Connect Core §11: without the means to refresh, offline access is ignored.
+    let can_refresh = client.may_use(countersign_types::GrantType::RefreshToken);
+    let scope = known.filter(|scope| can_refresh || scope.as_str() != OFFLINE_ACCESS);
+    if scope.is_empty() { Err(ErrorCode::InvalidScope) } else { Ok(scope) }
+}

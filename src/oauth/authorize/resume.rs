@@ -1,0 +1,158 @@
+//! What happens next with a request: the decision, and what follows from it.
+
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Redirect, Response},
+};
+use countersign_types::{GrantId, GrantType};
+
+use super::{error_page, respond::Answer};
+use crate::{
+    app::App,
+    domain::{
+        authorization::{AuthorizationRequest, Circumstances, Decision, decide},
+        client::Client,
+        event::{AuditEntry, Event},
+        grant::{Grant, PersonGrant, Subject},
+        session::Session,
+        token::Secret,
+    },
+    http::{
+        error_page::ErrorPage,
+        form::Query,
+        interaction::{Interaction, InteractionError, address},
+        session,
+        state::AppState,
+        visitor::Visitor,
+    },
+    store::{StoreError, audit, code, consent, person_grant},
+};
+
+/// `GET /authorize/resume?i=…`: every page ends here.
+pub async fn get(State(state): State<AppState>, visitor: Visitor, headers: HeaderMap, Query(query): Query) -> Response {
+    let sealed = query.ok().and_then(|query| query.owned("i")).unwrap_or_default();
+    let response = match Interaction::open(&state.app, &visitor, &sealed).await {
+        Ok(interaction) => go_on(&state, &visitor, &headers, interaction).await,
+        Err(error) => error_page(error).into_response(),
+    };
+    visitor.remember(&state.app, response)
+}
+
+/// Decides what happens next with a request, and does it.
+pub(super) async fn go_on(
+    state: &AppState,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    interaction: Interaction,
+) -> Response {
+    match try_to_go_on(state, visitor, headers, interaction).await {
+        Ok(response) => response,
+        Err(error) => error_page(error).into_response(),
+    }
+}
+
+async fn try_to_go_on(
+    state: &AppState,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    interaction: Interaction,
+) -> Result<Response, InteractionError> {
+    let (app, request) = (&*state.app, &interaction.request);
+    let client = app.store.client(&request.client_id).await?;
+    // Meanwhile the registration may have changed.
+    let still_allows = |client: &Client| client.enabled && client.allows_redirect(&request.redirect_uri);
+    let Some(client) = client.filter(|client| still_allows(client)) else {
+        return Ok(ErrorPage::bad_request("This app is no longer registered here.").into_response());
+    };
+    let session = session::present(app, headers).await?;
+    let consent = match &session {
+        Some(session) => consent::find(&mut app.store.read().await?, &session.user, &client.id).await?,
+        None => None,
+    };
+    let circumstances = Circumstances {
+        client: &client,
+        session: session.as_ref(),
+        consent: consent.as_ref(),
+        asked_at: interaction.asked_at,
+        denied: interaction.denied,
+        now: app.clock.now(),
+    };
+
+    match (decide(request, &circumstances), session) {
+        (Decision::Refuse(code, description), _) => {
+            let answer = Answer::error(
+                request.redirect_uri.clone(),
+                request.response_mode,
+                request.state.clone(),
+                code,
+                description,
+            );
+            Ok(answer.send(&state.issuer))
+        }
+        (Decision::Login, _) => to_page("/login", app, visitor, &interaction).await,
+        (Decision::Consent, Some(_)) => to_page("/consent", app, visitor, &interaction).await,
+        (Decision::Issue, Some(session)) => {
+            let code = issue(app, visitor, request, &client, &session).await?;
+            let answer = Answer::code(request.redirect_uri.clone(), request.response_mode, request.state.clone(), code);
+            Ok(answer.send(&state.issuer))
+        }
+        // Both are decided for a session alone.
+        (Decision::Consent | Decision::Issue, None) => to_page("/login", app, visitor, &interaction).await,
+    }
+}
+
+async fn to_page(
+    path: &str,
+    app: &App,
+    visitor: &Visitor,
+    interaction: &Interaction,
+) -> Result<Response, InteractionError> {
+    let sealed = interaction.seal(app, visitor).await?;
+    Ok(Redirect::to(&address(path, &sealed)).into_response())
+}
+
+/// Stores the grant and its code.
+async fn issue(
+    app: &App,
+    visitor: &Visitor,
+    request: &AuthorizationRequest,
+    client: &Client,
+    session: &Session,
+) -> Result<Secret, StoreError> {
+    let now = app.clock.now();
+    let lifetimes = &app.settings.lifetimes;
+    let lasts = if client.may_use(GrantType::RefreshToken) {
+        lifetimes.refresh_absolute
+    } else {
+        lifetimes.code + lifetimes.access_token
+    };
+    let person = PersonGrant::on(session, GrantId::new(app.random.id()), now, now + lasts);
+    let grant = Grant {
+        client: client.id.clone(),
+        scope: request.scope.clone(),
+        subject: Subject::Person(person.clone()),
+        confirmation: None,
+    };
+    let secret = app.random.secret();
+    let binding = code::CodeBinding {
+        redirect_uri: request.redirect_uri.clone(),
+        redirect_uri_sent: request.redirect_uri_sent,
+        code_challenge: request.code_challenge.clone(),
+        nonce: request.nonce.clone(),
+        expires_at: now + lifetimes.code,
+    };
+    let entry = AuditEntry::new(Event::CodeIssued { scope: request.scope.clone() })
+        .user(&session.user)
+        .client(&client.id)
+        .session(&session.id)
+        .grant(&person.id)
+        .personal(visitor.device.personal());
+
+    let mut tx = app.store.write().await?;
+    person_grant::insert(&mut tx, &grant, &person).await?;
+    code::insert(&mut tx, &secret.digest(), &person.id, &binding).await?;
+    audit::record(&mut tx, &entry, now).await?;
+    tx.commit().await?;
+    Ok(secret)
+}

@@ -1,0 +1,68 @@
+//! Access tokens that are presented to us (RFC 6750 §2), and whether they still open anything.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
+use countersign_types::{AccessTokenClaims, UserId};
+
+use crate::{
+    app::{App, Issuer},
+    domain::{client::Client, user::User},
+    http::form::Parameters,
+    jose::verify_access_token,
+    store::{StoreError, account, revocation},
+};
+
+/// Why no token can be read from a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presentation {
+    /// There is none.
+    Missing,
+    /// RFC 6750 §2: clients must not use more than one method.
+    Ambiguous,
+}
+
+/// The token in the `Authorization` header or the form body. Never in the query, which ends up in logs (RFC 9700 §4.3.2).
+pub(super) fn read<'a>(headers: &'a HeaderMap, form: &'a Parameters) -> Result<&'a str, Presentation> {
+    let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
+    let authorization = authorizations.next();
+    if authorizations.next().is_some() {
+        return Err(Presentation::Ambiguous);
+    }
+    let in_header = authorization.and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    });
+    match (in_header, form.get("access_token")) {
+        (Some(token), None) | (None, Some(token)) => Ok(token),
+        (Some(_), Some(_)) => Err(Presentation::Ambiguous),
+        (None, None) => Err(Presentation::Missing),
+    }
+}
+
+/// A token of ours that is good, with the client and the person behind it.
+#[derive(Debug)]
+pub(super) struct LiveToken {
+    pub(super) claims: AccessTokenClaims,
+    pub(super) client: Arc<Client>,
+    pub(super) user: Option<User>,
+}
+
+/// The token, if it is one of ours, has not expired, and neither it nor anything that it hangs on was revoked.
+pub(super) async fn find_live(app: &App, issuer: &Issuer, token: &str) -> Result<Option<LiveToken>, StoreError> {
+    let Ok(claims) = verify_access_token(token, &issuer.keyring, &issuer.url, app.clock.now()) else { return Ok(None) };
+    let client = app.store.client(&claims.client_id).await?;
+    let Some(client) = client.filter(|client| client.enabled) else { return Ok(None) };
+    let mut tx = app.store.read().await?;
+    if revocation::is_revoked(&mut tx, &claims).await? {
+        return Ok(None);
+    }
+    let user = match claims.gid {
+        None => None,
+        Some(_) => match account::find(&mut tx, &UserId::new(&claims.sub)).await? {
+            Some(user) if user.enabled => Some(user),
+            _ => return Ok(None),
+        },
+    };
+    Ok(Some(LiveToken { claims, client, user }))
+}

@@ -1,0 +1,297 @@
+//! Who a client is, proven once, before any grant or endpoint sees its request.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use chrono::{DateTime, TimeDelta, Utc};
+use countersign_jose::{Algorithm, Unverified, Verifier};
+use countersign_types::{Audience, ClientAuthMethod, ClientId, ErrorCode};
+use openssl::{memcmp, sha::sha256};
+use serde::Deserialize;
+
+use super::error::OAuthError;
+use crate::{
+    app::{App, Issuer},
+    domain::{
+        client::{Client, StoredSecret},
+        credential::Password,
+        event::{AuditEntry, Event},
+    },
+    http::form::{Parameters, decode_component},
+};
+
+/// `client_assertion_type` (RFC 7523 §2.2).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// How far ahead an assertion may expire: its `jti` is remembered that long.
+const MAX_ASSERTION_LIFETIME: TimeDelta = TimeDelta::hours(1);
+/// How far clocks may differ.
+const SKEW: TimeDelta = TimeDelta::seconds(10);
+/// The longest `jti` that is remembered, in bytes.
+const MAX_JTI_BYTES: usize = 256;
+
+/// The methods that work, as discovery names them.
+pub(super) const METHODS: [ClientAuthMethod; 5] = [
+    ClientAuthMethod::ClientSecretBasic,
+    ClientAuthMethod::ClientSecretPost,
+    ClientAuthMethod::PrivateKeyJwt,
+    ClientAuthMethod::ClientSecretJwt,
+    ClientAuthMethod::None,
+];
+
+/// The algorithms of assertions that work, as discovery names them.
+pub(super) const ASSERTION_ALGORITHMS: [Algorithm; 5] =
+    [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::HS256];
+
+/// What a client showed to prove who it is.
+enum Presented<'a> {
+    Basic { id: String, secret: String },
+    Post { id: &'a str, secret: &'a str },
+    Assertion { id: String, jwt: &'a str },
+    Nothing { id: &'a str },
+}
+
+impl Presented<'_> {
+    fn id(&self) -> ClientId {
+        match self {
+            Self::Basic { id, .. } | Self::Assertion { id, .. } => ClientId::new(id),
+            Self::Post { id, .. } | Self::Nothing { id } => ClientId::new(*id),
+        }
+    }
+
+    fn is_basic(&self) -> bool {
+        matches!(self, Self::Basic { .. })
+    }
+}
+
+/// The client that sent this request.
+pub(super) async fn authenticate(
+    app: &App,
+    issuer: &Issuer,
+    headers: &HeaderMap,
+    form: &Parameters,
+) -> Result<Arc<Client>, OAuthError> {
+    let presented = read(headers, form)?;
+    let basic = presented.is_basic();
+    let refused = |description| OAuthError::invalid_client(description, basic);
+    let client = app.store.client(&presented.id()).await?;
+    let client = client.filter(|client| client.enabled).ok_or_else(|| refused("the client is unknown"))?;
+
+    match check(app, issuer, &client, &presented).await? {
+        Ok(()) => Ok(client),
+        Err(reason) => {
+            let event = Event::ClientAuthenticationFailed { reason };
+            app.store.record_alone(&AuditEntry::new(event).client(&client.id)).await?;
+            Err(refused(reason))
+        }
+    }
+}
+
+fn read<'a>(headers: &HeaderMap, form: &'a Parameters) -> Result<Presented<'a>, OAuthError> {
+    let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
+    let authorization = authorizations.next();
+    if authorizations.next().is_some() {
+        return Err(OAuthError::invalid_request("there is more than one Authorization header"));
+    }
+    // RFC 6749 §2.3: a client must not use more than one authentication method in a request.
+    let used = [authorization.is_some(), form.has("client_secret"), form.has("client_assertion")];
+    if used.into_iter().filter(|used| *used).count() > 1 {
+        return Err(OAuthError::invalid_request("more than one client authentication method was used"));
+    }
+    if let Some(authorization) = authorization {
+        let (id, secret) = authorization
+            .to_str()
+            .ok()
+            .and_then(read_basic)
+            .ok_or_else(|| OAuthError::invalid_client("the Authorization header is not HTTP Basic", true))?;
+        if form.get("client_id").is_some_and(|named| named != id) {
+            return Err(OAuthError::invalid_request("client_id names another client than the Authorization header"));
+        }
+        return Ok(Presented::Basic { id, secret });
+    }
+    if let Some(jwt) = form.get("client_assertion") {
+        if form.get("client_assertion_type") != Some(JWT_BEARER) {
+            return Err(OAuthError::invalid_request("client_assertion_type must name a JWT"));
+        }
+        let subject = Unverified::parse(jwt).and_then(|jwt| jwt.claims_unverified::<Subject>());
+        let id = subject.map_err(|_| OAuthError::invalid_client("the client assertion cannot be read", false))?.sub;
+        if form.get("client_id").is_some_and(|named| named != id) {
+            return Err(OAuthError::invalid_request("client_id names another client than the client assertion"));
+        }
+        return Ok(Presented::Assertion { id, jwt });
+    }
+    let id =
+        form.get("client_id").ok_or_else(|| OAuthError::invalid_client("the client did not say who it is", false))?;
+    Ok(match form.get("client_secret") {
+        Some(secret) => Presented::Post { id, secret },
+        None => Presented::Nothing { id },
+    })
+}
+
+/// RFC 6749 §2.3.1: both halves are form-encoded before they are joined.
+fn read_basic(authorization: &str) -> Option<(String, String)> {
+    let (scheme, credentials) = authorization.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(credentials.trim()).ok()?).ok()?;
+    let (id, secret) = decoded.split_once(':')?;
+    Some((decode_component(id).ok()?, decode_component(secret).ok()?))
+}
+
+/// Whether what was shown is right; if not, why, in words for the client's developer.
+async fn check(
+    app: &App,
+    issuer: &Issuer,
+    client: &Client,
+    presented: &Presented<'_>,
+) -> Result<Result<(), &'static str>, OAuthError> {
+    const OTHER_METHOD: &str = "the client is registered with another authentication method";
+    match (client.metadata.token_endpoint_auth_method, presented) {
+        (ClientAuthMethod::ClientSecretBasic, Presented::Basic { secret, .. }) => {
+            check_secret(app, client, secret).await
+        }
+        (ClientAuthMethod::ClientSecretPost, Presented::Post { secret, .. }) => check_secret(app, client, secret).await,
+        (
+            method @ (ClientAuthMethod::PrivateKeyJwt | ClientAuthMethod::ClientSecretJwt),
+            Presented::Assertion { jwt, .. },
+        ) => check_assertion(app, issuer, client, method, jwt).await,
+        (ClientAuthMethod::None, Presented::Nothing { .. }) => Ok(Ok(())),
+        (
+            ClientAuthMethod::ClientSecretBasic
+            | ClientAuthMethod::ClientSecretPost
+            | ClientAuthMethod::PrivateKeyJwt
+            | ClientAuthMethod::ClientSecretJwt
+            | ClientAuthMethod::None,
+            _,
+        ) => Ok(Err(OTHER_METHOD)),
+    }
+}
+
+async fn check_secret(app: &App, client: &Client, secret: &str) -> Result<Result<(), &'static str>, OAuthError> {
+    let matches = match &client.secret {
+        Some(StoredSecret::Digest(digest)) => {
+            let presented = sha256(secret.as_bytes());
+            digest.len() == presented.len() && memcmp::eq(digest, &presented)
+        }
+        Some(StoredSecret::Argon2(phc)) => match Password::typed(secret.to_owned()) {
+            Some(typed) => app.passwords.verify(Some(phc.clone()), &typed).await?,
+            None => false,
+        },
+        Some(StoredSecret::Encrypted(_)) | None => false,
+    };
+    Ok(if matches { Ok(()) } else { Err("the client secret is wrong") })
+}
+
+#[derive(Deserialize)]
+struct Subject {
+    sub: String,
+}
+
+/// RFC 7523 §3.
+#[derive(Deserialize)]
+struct Assertion {
+    iss: String,
+    sub: String,
+    aud: Audience,
+    exp: i64,
+    jti: Option<String>,
+    iat: Option<i64>,
+    nbf: Option<i64>,
+}
+
+async fn check_assertion(
+    app: &App,
+    issuer: &Issuer,
+    client: &Client,
+    method: ClientAuthMethod,
+    jwt: &str,
+) -> Result<Result<(), &'static str>, OAuthError> {
+    let now = app.clock.now();
+    let claims = match verify_assertion(app, client, method, jwt)? {
+        Ok(claims) => claims,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let (jti, expires_at) = match judge(&claims, client, &issuer.url, now) {
+        Ok(valid) => valid,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    // RFC 7523 §3, 7: each assertion once. The guard outlives what the skew allows.
+    let id = format!("{}/{jti}", client.id);
+    let first = app.ephemeral.first_use("client_assertion", &id, now, expires_at + SKEW).await?;
+    Ok(if first { Ok(()) } else { Err("the client assertion was used before") })
+}
+
+fn verify_assertion(
+    app: &App,
+    client: &Client,
+    method: ClientAuthMethod,
+    jwt: &str,
+) -> Result<Result<Assertion, &'static str>, OAuthError> {
+    const UNREADABLE: &str = "the client assertion cannot be read";
+    const WRONG: &str = "the client assertion is not signed with a key of this client";
+    let Ok(jwt) = Unverified::parse(jwt) else { return Ok(Err(UNREADABLE)) };
+    let algorithm = jwt.algorithm();
+    let registered = match client.metadata.token_endpoint_auth_signing_alg {
+        Some(registered) => algorithm == registered,
+        None => ASSERTION_ALGORITHMS.contains(&algorithm),
+    };
+    if !registered || algorithm.is_symmetric() != (method == ClientAuthMethod::ClientSecretJwt) {
+        return Ok(Err("the client assertion is signed with an algorithm that this client did not register"));
+    }
+    let verified = if algorithm.is_symmetric() {
+        let Some(StoredSecret::Encrypted(sealed)) = &client.secret else { return Ok(Err(WRONG)) };
+        let secret = app.keys.client_secret.open(sealed, client.id.as_str().as_bytes());
+        let secret = secret.map_err(|error| OAuthError::broken(&error))?;
+        Verifier::hmac(algorithm, &secret).ok().and_then(|verifier| jwt.verify::<Assertion>(&verifier).ok())
+    } else {
+        let keys = client.metadata.jwks.iter().flat_map(|jwks| jwks.keys());
+        let fitting = keys.filter(|key| key.supports(algorithm)).filter(|key| match (jwt.kid(), key.kid()) {
+            (Some(asked), Some(own)) => asked == own,
+            _ => true,
+        });
+        fitting.filter_map(|key| key.verifier(algorithm).ok()).find_map(|verifier| jwt.verify(&verifier).ok())
+    };
+    Ok(verified.ok_or(WRONG))
+}
+
+/// What the claims of a well-signed assertion allow: its `jti`, and until when it must be remembered.
+fn judge<'a>(
+    claims: &'a Assertion,
+    client: &Client,
+    issuer: &str,
+    now: DateTime<Utc>,
+) -> Result<(&'a str, DateTime<Utc>), &'static str> {
+    let time = |seconds| DateTime::from_timestamp(seconds, 0);
+    if claims.iss != client.id.as_str() || claims.sub != client.id.as_str() {
+        return Err("iss and sub of the client assertion must be the client_id");
+    }
+    // One value, so that an assertion for one server cannot be used at another.
+    let token_endpoint = format!("{issuer}/token");
+    if !claims.aud.single().is_some_and(|aud| aud == issuer || aud == token_endpoint) {
+        return Err("aud of the client assertion must be the issuer, and nothing else");
+    }
+    let expires_at = time(claims.exp).ok_or("exp of the client assertion is not a time")?;
+    if now >= expires_at + SKEW {
+        return Err("the client assertion has expired");
+    }
+    if expires_at > now + MAX_ASSERTION_LIFETIME + SKEW {
+        return Err("the client assertion expires more than an hour ahead");
+    }
+    let early = |seconds: Option<i64>| seconds.is_some_and(|at| time(at).is_none_or(|at| at > now + SKEW));
+    if early(claims.iat) || early(claims.nbf) {
+        return Err("the client assertion is not valid yet");
+    }
+    match claims.jti.as_deref() {
+        Some(jti) if !jti.is_empty() && jti.len() <= MAX_JTI_BYTES && !jti.contains('\0') => Ok((jti, expires_at)),
+        _ => Err("the client assertion needs a jti of at most 256 bytes"),
+    }
+}
+
+/// Refuses clients that did not prove who they are, where that is not enough.
+pub(super) fn require_confidential(client: &Client) -> Result<(), OAuthError> {
+    if client.is_public() {
+        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "public clients may not do this"));
+    }
+    Ok(())
+}

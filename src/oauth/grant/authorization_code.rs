@@ -1,0 +1,181 @@
+//! `authorization_code`: a code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.5).
+
+use chrono::{DateTime, Utc};
+use countersign_types::{ErrorCode, GrantType};
+
+use super::TokenRequest;
+use crate::{
+    domain::{
+        client::Client,
+        event::{AuditEntry, Event},
+        grant::PersonGrant,
+        token::Digest,
+    },
+    oauth::{
+        error::OAuthError,
+        issue::{Order, TokenResponse, mint},
+        machine::{self, CleanRequest, Stored},
+    },
+    store::{
+        audit,
+        code::{self, StoredCode},
+        refresh_token, revocation,
+    },
+};
+
+/// What the client sent.
+struct Exchange<'a> {
+    code: &'a str,
+    redirect_uri: Option<&'a str>,
+    code_verifier: Option<&'a str>,
+}
+
+impl<'a> Exchange<'a> {
+    fn parse(request: &'a TokenRequest<'_>) -> Result<Self, OAuthError> {
+        let form = request.form;
+        let code_verifier = form.get("code_verifier");
+        if code_verifier.is_some_and(|verifier| !is_code_verifier(verifier)) {
+            return Err(OAuthError::invalid_request("code_verifier must be 43 to 128 unreserved characters"));
+        }
+        Ok(Self {
+            code: form.get("code").ok_or_else(|| OAuthError::invalid_request("code is missing"))?,
+            redirect_uri: form.get("redirect_uri"),
+            code_verifier,
+        })
+    }
+}
+
+/// RFC 7636 §4.1.
+fn is_code_verifier(text: &str) -> bool {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    (43..=128).contains(&text.len()) && text.bytes().all(unreserved)
+}
+
+/// What comes of a try with a code.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is good.
+    Exchange,
+    /// It was spent before, by a request that was right as well: everything that came of it must die.
+    Replayed,
+    /// It is not good for this request. It stays good for the right one.
+    Refused(&'static str),
+}
+
+fn decide(exchange: &Exchange<'_>, code: &StoredCode, client: &Client, now: DateTime<Utc>) -> Verdict {
+    let binding = &code.binding;
+    if code.grant.client != client.id {
+        return Verdict::Refused("the code was issued to another client");
+    }
+    // RFC 6749 §4.1.3: the same redirect_uri, as an exact string, if the authorization request had one.
+    match exchange.redirect_uri {
+        Some(redirect_uri) if redirect_uri != binding.redirect_uri => {
+            return Verdict::Refused("redirect_uri is not the one of the authorization request");
+        }
+        None if binding.redirect_uri_sent => return Verdict::Refused("redirect_uri is missing"),
+        Some(_) | None => {}
+    }
+    match (&binding.code_challenge, exchange.code_verifier) {
+        (Some(_), None) => return Verdict::Refused("code_verifier is missing"),
+        // RFC 9700 §4.8.2: a verifier without a challenge is a downgrade.
+        (None, Some(_)) => return Verdict::Refused("code_verifier was sent, but no code_challenge before it"),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    if code.used_at.is_none() && now >= binding.expires_at {
+        return Verdict::Refused("the code has expired");
+    }
+    if let Err(stopped) = run_machine(exchange, code, client) {
+        return Verdict::Refused(match stopped {
+            ErrorCode::InvalidGrant => "code_verifier does not match the code_challenge",
+            _ => "the code is not good for this request",
+        });
+    }
+    if code.used_at.is_some() { Verdict::Replayed } else { Verdict::Exchange }
+}
+
+fn run_machine(exchange: &Exchange<'_>, code: &StoredCode, client: &Client) -> Result<(), ErrorCode> {
+    let request = CleanRequest {
+        client_id: client.id.as_str(),
+        redirect_uri: &code.binding.redirect_uri,
+        code: Some(exchange.code),
+        code_verifier: exchange.code_verifier,
+        ..CleanRequest::default()
+    };
+    let stored = Stored {
+        user: code.grant.person().map_or("", |person| person.user.as_str()),
+        client_id: code.grant.client.as_str(),
+        scope: &code.grant.scope,
+        redirect_uri: &code.binding.redirect_uri,
+        code_challenge: code.binding.code_challenge.as_deref(),
+    };
+    machine::access_token(&request, &stored).map(drop).map_err(|stopped| stopped.0)
+}
+
+/// Exchanges a code for tokens.
+pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<TokenResponse, OAuthError> {
+    const UNKNOWN: &str = "the code is unknown, was used before or has expired";
+    let exchange = Exchange::parse(request)?;
+    let (app, client) = (request.app, &request.client);
+    let now = app.clock.now();
+    let digest = Digest::of(exchange.code);
+
+    let code = code::find(&mut app.store.read().await?, &digest).await?;
+    let code = code.ok_or_else(|| OAuthError::invalid_grant(UNKNOWN))?;
+    let person = code.grant.person().ok_or_else(|| OAuthError::invalid_grant(UNKNOWN))?;
+    match decide(&exchange, &code, client, now) {
+        Verdict::Exchange => {}
+        Verdict::Replayed => return Err(replayed(request, person, now).await),
+        Verdict::Refused(description) => return Err(OAuthError::invalid_grant(description)),
+    }
+    let ends_by = code.standing.access_ends_at(&app.session_lifetimes(), now).map_err(OAuthError::invalid_grant)?;
+
+    let apis = app.store.apis().await?;
+    let order = Order {
+        grant: &code.grant,
+        scope: code.grant.scope.clone(),
+        nonce: code.binding.nonce.as_deref(),
+        roles: code.standing.roles.clone(),
+        ends_by: Some(ends_by),
+    };
+    let mut response = mint(app, request.issuer, &apis, order, now)?;
+
+    let mut tx = app.store.write().await?;
+    if !code::spend(&mut tx, &digest, now).await? {
+        // Another request with the same right answers was faster.
+        drop(tx);
+        return Err(replayed(request, person, now).await);
+    }
+    if client.may_use(GrantType::RefreshToken) {
+        let refresh_token = app.random.secret();
+        let idle_until = now + app.settings.lifetimes.refresh_idle;
+        refresh_token::insert(&mut tx, &refresh_token.digest(), &person.id, None, now, idle_until).await?;
+        response = response.with_refresh_token(&refresh_token);
+    }
+    let event = Event::CodeExchanged { token: response.token_id.clone(), scope: code.grant.scope.clone() };
+    audit::record(&mut tx, &entry(request, person, event), now).await?;
+    tx.commit().await?;
+    Ok(response)
+}
+
+/// RFC 6749 §4.1.2: a code that is used twice takes everything down that came of it.
+async fn replayed(request: &TokenRequest<'_>, person: &PersonGrant, now: DateTime<Utc>) -> OAuthError {
+    let revoke = async {
+        let mut tx = request.app.store.write().await?;
+        revocation::revoke(&mut tx, revocation::Revoked::Grant(&person.id), now, person.ends_at).await?;
+        audit::record(&mut tx, &entry(request, person, Event::CodeReplayed), now).await?;
+        tx.commit().await
+    };
+    match revoke.await {
+        Ok(()) => OAuthError::invalid_grant("the code was used before; all tokens that came of it are revoked"),
+        Err(error) => error.into(),
+    }
+}
+
+fn entry(request: &TokenRequest<'_>, person: &PersonGrant, event: Event) -> AuditEntry {
+    AuditEntry::new(event)
+        .user(&person.user)
+        .client(&request.client.id)
+        .session(&person.session)
+        .grant(&person.id)
+        .personal(request.device.personal())
+}

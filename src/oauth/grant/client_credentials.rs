@@ -1,0 +1,56 @@
+//! `client_credentials`: a client on its own behalf (RFC 6749 §4.4).
+
+use countersign_types::{ErrorCode, ScopeSet};
+
+use super::TokenRequest;
+use crate::{
+    domain::{
+        api::STANDARD_SCOPES,
+        event::{AuditEntry, Event},
+        grant::{Grant, Subject},
+    },
+    oauth::{
+        client_auth,
+        error::OAuthError,
+        issue::{Order, TokenResponse, mint},
+        machine::{self, CleanRequest},
+    },
+};
+
+/// Issues a token to a client for itself.
+pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<TokenResponse, OAuthError> {
+    let (app, client) = (request.app, &request.client);
+    client_auth::require_confidential(client)?;
+    let apis = app.store.apis().await?;
+
+    // Scopes of ours are about a person, and there is none.
+    let is_personal = |scope: &str| STANDARD_SCOPES.iter().any(|(name, _)| *name == scope);
+    let allowed = client.metadata.scope.filter(|scope| !is_personal(scope.as_str()) && apis.knows(scope));
+    let negotiate = |asked: Option<ScopeSet>| match asked {
+        None => Ok(allowed.clone()),
+        Some(asked) if asked.is_subset(&allowed) => Ok(asked),
+        Some(_) => Err(ErrorCode::InvalidScope),
+    };
+    let clean =
+        CleanRequest { client_id: client.id.as_str(), scope: request.form.get("scope"), ..CleanRequest::default() };
+    // A client without any scope gets a token that says who it is, and opens nothing.
+    let scope = if allowed.is_empty() && clean.scope.is_none() {
+        ScopeSet::default()
+    } else {
+        machine::client_credentials(&clean, negotiate).map_err(|stopped| match stopped.0 {
+            ErrorCode::ServerError => OAuthError::broken(&std::io::Error::other("the state machine stopped")),
+            _ => OAuthError::new(
+                ErrorCode::InvalidScope,
+                "scope names what this client may not ask for on its own behalf",
+            ),
+        })?
+    };
+
+    let grant = Grant { client: client.id.clone(), scope, subject: Subject::Client, confirmation: None };
+    let order = Order { grant: &grant, scope: grant.scope.clone(), nonce: None, roles: Vec::new(), ends_by: None };
+    let response = mint(app, request.issuer, &apis, order, app.clock.now())?;
+
+    let event = Event::ClientTokenIssued { token: response.token_id.clone(), scope: grant.scope };
+    app.store.record_alone(&AuditEntry::new(event).client(&client.id).personal(request.device.personal())).await?;
+    Ok(response)
+}

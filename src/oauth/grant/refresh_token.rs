@@ -1,0 +1,150 @@
+//! `refresh_token`: new tokens without the person (RFC 6749 §6, RFC 9700 §4.14).
+
+use chrono::{DateTime, Utc};
+use countersign_types::{ErrorCode, ScopeSet};
+
+use super::TokenRequest;
+use crate::{
+    domain::{
+        client::Client,
+        event::{AuditEntry, Event},
+        grant::PersonGrant,
+        token::{Digest, RefreshTokenState},
+    },
+    oauth::{
+        error::OAuthError,
+        issue::{Order, TokenResponse, mint},
+        machine::{self, CleanRequest, Stored},
+    },
+    store::{
+        Tx, audit,
+        refresh_token::{self, StoredRefreshToken},
+        revocation,
+    },
+};
+
+/// The scope of the new tokens: what was granted, less what the client may no longer ask for, less what it left out.
+fn narrow(
+    token: &StoredRefreshToken,
+    client: &Client,
+    refresh_token: &str,
+    asked: Option<&str>,
+) -> Result<ScopeSet, OAuthError> {
+    let invalid_scope = || OAuthError::new(ErrorCode::InvalidScope, "scope asks for more than was granted");
+    let allowed = token.grant.scope.filter(|scope| client.metadata.scope.contains(scope.as_str()));
+    let asked = asked.map(str::parse::<ScopeSet>).transpose().map_err(|_| invalid_scope())?;
+    let asked = asked.map(|asked| asked.to_string());
+    let request = CleanRequest {
+        client_id: client.id.as_str(),
+        scope: asked.as_deref(),
+        refresh_token: Some(refresh_token),
+        ..CleanRequest::default()
+    };
+    let stored = Stored {
+        user: token.grant.person().map_or("", |person| person.user.as_str()),
+        client_id: token.grant.client.as_str(),
+        scope: &allowed,
+        redirect_uri: "",
+        code_challenge: None,
+    };
+    machine::refresh(&request, &stored).map_err(|stopped| match stopped.0 {
+        ErrorCode::InvalidScope => invalid_scope(),
+        ErrorCode::InvalidGrant => OAuthError::invalid_grant("the refresh token was issued to another client"),
+        _ => OAuthError::invalid_request("the refresh request is malformed"),
+    })
+}
+
+/// Exchanges a refresh token for new tokens.
+pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<TokenResponse, OAuthError> {
+    const UNKNOWN: &str = "the refresh token is unknown, revoked or has expired";
+    let (app, client, form) = (request.app, &request.client, request.form);
+    let presented = form.get("refresh_token").ok_or_else(|| OAuthError::invalid_request("refresh_token is missing"))?;
+    let now = app.clock.now();
+    let digest = Digest::of(presented);
+
+    let token = refresh_token::find(&mut app.store.read().await?, &digest).await?;
+    let token =
+        token.filter(|token| token.grant.client == client.id).ok_or_else(|| OAuthError::invalid_grant(UNKNOWN))?;
+    let person = token.grant.person().ok_or_else(|| OAuthError::invalid_grant(UNKNOWN))?;
+    let state = token.times.state(now, app.settings.refresh.grace);
+    match state {
+        RefreshTokenState::Live | RefreshTokenState::Grace => {}
+        RefreshTokenState::Replayed => return Err(replayed(request, person, now).await),
+        RefreshTokenState::Expired => return Err(OAuthError::invalid_grant(UNKNOWN)),
+    }
+    let ends_by = token.standing.access_ends_at(&app.session_lifetimes(), now).map_err(OAuthError::invalid_grant)?;
+    let scope = narrow(&token, client, presented, form.get("scope"))?;
+
+    let apis = app.store.apis().await?;
+    let order = Order {
+        grant: &token.grant,
+        scope: scope.clone(),
+        nonce: None,
+        roles: token.standing.roles.clone(),
+        ends_by: Some(ends_by),
+    };
+    let response = mint(app, request.issuer, &apis, order, now)?;
+
+    let mut tx = app.store.write().await?;
+    let rotated = match (client.rotates_refresh_tokens(), state) {
+        (false, _) => {
+            refresh_token::prolong(&mut tx, &digest, now + app.settings.lifetimes.refresh_idle).await?;
+            Some(response.with_same_refresh_token(presented))
+        }
+        (true, RefreshTokenState::Grace) => {
+            let head_is_unused = refresh_token::discard_unused_successors(&mut tx, &digest).await?;
+            if head_is_unused { Some(succeed(request, &mut tx, person, &digest, response, now).await?) } else { None }
+        }
+        (true, _) => {
+            let is_first = refresh_token::spend(&mut tx, &digest, now).await?;
+            if is_first { Some(succeed(request, &mut tx, person, &digest, response, now).await?) } else { None }
+        }
+    };
+    let Some(response) = rotated else {
+        // Another request with the same token was faster: there are two holders.
+        drop(tx);
+        return Err(replayed(request, person, now).await);
+    };
+    let event = Event::TokenRefreshed { token: response.token_id.clone(), scope };
+    audit::record(&mut tx, &entry(request, person, event), now).await?;
+    tx.commit().await?;
+    Ok(response)
+}
+
+/// The token's successor, in the same family.
+async fn succeed(
+    request: &TokenRequest<'_>,
+    tx: &mut Tx,
+    person: &PersonGrant,
+    parent: &Digest,
+    response: TokenResponse,
+    now: DateTime<Utc>,
+) -> Result<TokenResponse, OAuthError> {
+    let successor = request.app.random.secret();
+    let idle_until = now + request.app.settings.lifetimes.refresh_idle;
+    refresh_token::insert(tx, &successor.digest(), &person.id, Some(parent), now, idle_until).await?;
+    Ok(response.with_refresh_token(&successor))
+}
+
+/// RFC 9700 §4.14.2: of two holders of a token one is a thief, so the family dies with all its access tokens.
+async fn replayed(request: &TokenRequest<'_>, person: &PersonGrant, now: DateTime<Utc>) -> OAuthError {
+    let revoke = async {
+        let mut tx = request.app.store.write().await?;
+        revocation::revoke(&mut tx, revocation::Revoked::Grant(&person.id), now, person.ends_at).await?;
+        audit::record(&mut tx, &entry(request, person, Event::RefreshTokenReplayed), now).await?;
+        tx.commit().await
+    };
+    match revoke.await {
+        Ok(()) => OAuthError::invalid_grant("the refresh token was used before; all tokens of its family are revoked"),
+        Err(error) => error.into(),
+    }
+}
+
+fn entry(request: &TokenRequest<'_>, person: &PersonGrant, event: Event) -> AuditEntry {
+    AuditEntry::new(event)
+        .user(&person.user)
+        .client(&request.client.id)
+        .session(&person.session)
+        .grant(&person.id)
+        .personal(request.device.personal())
+}

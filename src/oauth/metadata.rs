@@ -1,0 +1,137 @@
+//! What we say of ourselves: discovery (OpenID Connect Discovery §3, RFC 8414) and our public keys (RFC 7517 §5).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::{
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use countersign_types::{GrantType, ResponseType, vocabulary::ACR_PASSWORD};
+use openssl::sha::sha256;
+use serde_json::{Value, json};
+
+use super::{client_auth, error::OAuthError};
+use crate::{
+    app::{App, Issuer},
+    domain::{api::Apis, authorization::Prompt, user::SETTABLE_CLAIMS},
+    http::state::AppState,
+};
+
+/// The document as it was last built, for the APIs that were registered then.
+#[derive(Debug, Default)]
+pub struct Discovery(Mutex<Option<(Arc<Apis>, Document)>>);
+
+#[derive(Clone, Debug)]
+struct Document {
+    body: Bytes,
+    etag: String,
+}
+
+impl Discovery {
+    async fn document(&self, app: &App, issuer: &Issuer) -> Result<Document, OAuthError> {
+        let apis = app.store.apis().await?;
+        let mut built = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*built {
+            Some((of, document)) if Arc::ptr_eq(of, &apis) => Ok(document.clone()),
+            _ => {
+                let body = Bytes::from(metadata(&issuer.url, &apis).to_string());
+                let hash = sha256(&body);
+                let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(hash.get(..12).unwrap_or(&hash)));
+                let document = Document { body, etag };
+                *built = Some((apis, document.clone()));
+                Ok(document)
+            }
+        }
+    }
+}
+
+/// Only what works is in it.
+fn metadata(issuer: &str, apis: &Apis) -> Value {
+    let endpoint = |path: &str| format!("{issuer}{path}");
+    let names = |algorithms: &[countersign_jose::Algorithm]| -> Vec<&str> {
+        algorithms.iter().map(|algorithm| algorithm.name()).collect()
+    };
+    let claims = SETTABLE_CLAIMS.iter().map(|(name, _)| *name).filter(|name| !name.contains('.'));
+    let claims: Vec<&str> =
+        ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "at_hash"]
+            .into_iter()
+            .chain(claims)
+            .chain(["address", "updated_at"])
+            .collect();
+    let auth_methods: Vec<&str> = client_auth::METHODS.iter().map(|method| method.as_str()).collect();
+    let confidential: Vec<&str> = auth_methods.iter().copied().filter(|method| *method != "none").collect();
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": endpoint("/authorize"),
+        "token_endpoint": endpoint("/token"),
+        "userinfo_endpoint": endpoint("/userinfo"),
+        "jwks_uri": endpoint("/.well-known/jwks.json"),
+        "introspection_endpoint": endpoint("/introspect"),
+        "revocation_endpoint": endpoint("/revoke"),
+        "end_session_endpoint": endpoint("/logout"),
+        "scopes_supported": apis.all_scopes().collect::<Vec<_>>(),
+        "response_types_supported": ResponseType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
+        "response_modes_supported": ["query", "fragment"],
+        "grant_types_supported": GrantType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
+        "acr_values_supported": [ACR_PASSWORD],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "token_endpoint_auth_methods_supported": auth_methods,
+        "token_endpoint_auth_signing_alg_values_supported": names(&client_auth::ASSERTION_ALGORITHMS),
+        "introspection_endpoint_auth_methods_supported": confidential,
+        "introspection_endpoint_auth_signing_alg_values_supported": names(&client_auth::ASSERTION_ALGORITHMS),
+        "revocation_endpoint_auth_methods_supported": auth_methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": names(&client_auth::ASSERTION_ALGORITHMS),
+        "code_challenge_methods_supported": ["S256"],
+        "claim_types_supported": ["normal"],
+        "claims_supported": claims,
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+        "prompt_values_supported": Prompt::SUPPORTED,
+        "authorization_response_iss_parameter_supported": true,
+        "ui_locales_supported": ["en"],
+    })
+}
+
+/// `GET /.well-known/openid-configuration` and `GET /.well-known/oauth-authorization-server`
+pub async fn get(
+    State(state): State<AppState>,
+    State(discovery): State<Arc<Discovery>>,
+    headers: HeaderMap,
+) -> Response {
+    match discovery.document(&state.app, &state.issuer).await {
+        Ok(Document { body, etag }) => document(&state.app, &headers, body, &etag),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// `GET /.well-known/jwks.json`
+pub async fn jwks(State(state): State<AppState>, headers: HeaderMap) -> Response {
+    let jwks = state.issuer.keyring.jwks(state.app.clock.now());
+    document(&state.app, &headers, jwks.body, &jwks.etag)
+}
+
+/// A public document that clients may keep for as long as keys are published before they sign.
+fn document(app: &App, headers: &HeaderMap, body: Bytes, etag: &str) -> Response {
+    let max_age = app.settings.lifetimes.jwks_cache.as_secs();
+    let value = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+    let common = [
+        (header::CACHE_CONTROL, value(format!("public, max-age={max_age}"))),
+        (header::ETAG, value(etag.to_owned())),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+    ];
+    if is_known(headers, etag) {
+        return (StatusCode::NOT_MODIFIED, common).into_response();
+    }
+    (common, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+/// Whether the client has this version already (RFC 9110 §13.1.2).
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let tags = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}

@@ -1,0 +1,15 @@
+//! The protocol: one file for each endpoint and each grant.
+
+pub mod authorize;
+mod bearer;
+mod client_auth;
+pub mod end_session;
+mod error;
+mod grant;
+pub mod introspection;
+mod issue;
+mod machine;
+pub mod metadata;
+pub mod revocation;
+pub mod token;
+pub mod userinfo;

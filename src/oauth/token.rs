@@ -1,0 +1,59 @@
+//! The token endpoint (RFC 6749 §3.2).
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, Method, StatusCode},
+    response::{IntoResponse, Response},
+};
+use countersign_types::{ErrorCode, GrantType};
+
+use super::{
+    client_auth,
+    error::{OAuthError, no_store},
+    grant::{TokenRequest, authorization_code, client_credentials, refresh_token},
+};
+use crate::http::{cors, form::Form, state::AppState, visitor::Caller};
+
+/// `POST /token`
+pub async fn post(
+    State(state): State<AppState>,
+    Caller(device): Caller,
+    headers: HeaderMap,
+    Form(form): Form,
+) -> Response {
+    let (app, issuer) = (&*state.app, &*state.issuer);
+    let mut client = None;
+    let outcome = async {
+        let form = form?.unique()?;
+        let authenticated = client_auth::authenticate(app, issuer, &headers, &form).await?;
+        let request =
+            TokenRequest { app, issuer, client: client.insert(authenticated).clone(), form: &form, device: &device };
+        let name = form.get("grant_type").ok_or_else(|| OAuthError::invalid_request("grant_type is missing"))?;
+        let grant_type: GrantType = name
+            .parse()
+            .map_err(|_| OAuthError::new(ErrorCode::UnsupportedGrantType, "this grant_type is not known here"))?;
+        if !request.client.may_use(grant_type) {
+            return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "the client did not register this grant_type"));
+        }
+        match grant_type {
+            GrantType::AuthorizationCode => authorization_code::exchange(&request).await,
+            GrantType::RefreshToken => refresh_token::exchange(&request).await,
+            GrantType::ClientCredentials => client_credentials::exchange(&request).await,
+        }
+    }
+    .await;
+    let cors = cors::answer(app, &headers, client.as_deref());
+    match outcome {
+        Ok(response) => (no_store(), cors, Json(response)).into_response(),
+        Err(error) => (cors, error).into_response(),
+    }
+}
+
+/// `OPTIONS /token`
+pub async fn preflight(State(state): State<AppState>, headers: HeaderMap) -> Response {
+    match cors::preflight(&state.app, &headers, &[Method::POST]).await {
+        Ok(cors) => (StatusCode::NO_CONTENT, cors).into_response(),
+        Err(error) => OAuthError::from(error).into_response(),
+    }
+}

@@ -1,0 +1,79 @@
+//! Every route, once.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::FromRef,
+    middleware,
+    response::IntoResponse,
+    routing::{get, post},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{
+    admin::health,
+    app::{App, Issuer},
+    http::{error_page::ErrorPage, headers, state::AppState},
+    oauth::{authorize, end_session, introspection, metadata, revocation, token, userinfo},
+    pages,
+};
+
+/// What the handlers of all routes are given.
+#[derive(Clone, Debug)]
+struct RouterState {
+    state: AppState,
+    discovery: Arc<metadata::Discovery>,
+}
+
+impl FromRef<RouterState> for AppState {
+    fn from_ref(state: &RouterState) -> Self {
+        state.state.clone()
+    }
+}
+
+impl FromRef<RouterState> for Arc<App> {
+    fn from_ref(state: &RouterState) -> Self {
+        state.state.app.clone()
+    }
+}
+
+impl FromRef<RouterState> for Arc<metadata::Discovery> {
+    fn from_ref(state: &RouterState) -> Self {
+        state.discovery.clone()
+    }
+}
+
+/// All routes of an issuer.
+pub fn router(app: Arc<App>, issuer: Arc<Issuer>) -> Router {
+    let state = AppState { app, issuer };
+    Router::new()
+        // What we say of ourselves.
+        .route("/.well-known/openid-configuration", get(metadata::get))
+        .route("/.well-known/oauth-authorization-server", get(metadata::get))
+        .route("/.well-known/jwks.json", get(metadata::jwks))
+        // The protocol.
+        .route("/authorize", get(authorize::get).post(authorize::post))
+        .route("/authorize/resume", get(authorize::resume))
+        .route("/token", post(token::post).options(token::preflight))
+        .route("/userinfo", get(userinfo::get).post(userinfo::post).options(userinfo::preflight))
+        .route("/introspect", post(introspection::post))
+        .route("/revoke", post(revocation::post).options(revocation::preflight))
+        .route("/logout", get(end_session::get).post(end_session::post))
+        // Pages.
+        .route("/", get(pages::start::get))
+        .route("/login", get(pages::login::get).post(pages::login::post))
+        .route("/consent", get(pages::consent::get).post(pages::consent::post))
+        .route("/signed-out", get(pages::signed_out::get))
+        .route("/link", get(pages::link::get).post(pages::link::post))
+        .route("/client-logo/{client_id}", get(pages::logo::get))
+        .route("/assets/{name}", get(pages::assets::get))
+        // Operations.
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .fallback(async || ErrorPage::not_found().into_response())
+        .layer(middleware::from_fn_with_state(state.clone(), headers::secure))
+        // Outermost: a defect in one request must not take the others down.
+        .layer(CatchPanicLayer::new())
+        .with_state(RouterState { state, discovery: Arc::default() })
+}

@@ -1,6 +1,6 @@
 //! Starts the journal and stops it when asked.
 
-use std::{error::Error, process::ExitCode, sync::Arc};
+use std::{error::Error, io::IsTerminal as _, process::ExitCode, sync::Arc};
 
 use clap::Parser as _;
 use countersign_journal::{
@@ -15,7 +15,8 @@ use tracing_subscriber::EnvFilter;
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     match run(Settings::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -30,7 +31,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let store = Store::open(&settings.database)
         .await
         .map_err(|error| format!("the database {} cannot be opened: {error}", settings.database.display()))?;
-    let app = api::router(Journal { store, clock: Arc::new(SystemClock) }, &tokens);
+    let app = api::router(Journal { store: store.clone(), clock: Arc::new(SystemClock) }, &tokens);
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|error| format!("{} cannot be listened on: {error}", settings.listen))?;
@@ -39,6 +40,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     // So that the first caller need not wait. The provider may also come later.
     tokio::spawn(async move { tokens.ready().await });
     axum::serve(listener, app).with_graceful_shutdown(asked_to_stop()).await?;
+    store.close().await;
     Ok(())
 }
 

@@ -79,6 +79,11 @@ impl Store {
         let done = sqlx::query(statement).bind(person).bind(id.as_str()).execute(&self.pool).await?;
         Ok(done.rows_affected() > 0)
     }
+
+    /// Finishes what is being written and folds the write-ahead log into the file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
 }
 
 fn create_private(file: &Path) -> std::io::Result<()> {

@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    error::Error,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -177,9 +178,9 @@ impl Keys {
             Err(error) => {
                 // Perhaps the keys have moved.
                 *known = None;
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let causes = causes(&error);
                 let in_use = self.current().is_some();
-                tracing::warn!(%error, cause, earlier_keys_in_use = in_use, "the provider's keys cannot be fetched");
+                tracing::warn!(%error, causes, earlier_keys_in_use = in_use, "the provider's keys cannot be fetched");
             }
         }
         self.state.last_attempt.store(self.clock.now(), Ordering::Relaxed);
@@ -197,4 +198,15 @@ impl Keys {
         let (keys, fresh_for) = self.provider.keys(&jwks_uri).await?;
         KeySet::new(&keys, &self.algorithms, now, age(fresh_for))
     }
+}
+
+/// What lies beneath an error, the nearest first: "connection refused" says more than "does not answer".
+fn causes(error: &FetchError) -> String {
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    causes.join(": ")
 }

@@ -17,6 +17,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
@@ -30,4 +31,5 @@ pub mod oauth;
 pub mod outbound;
 pub mod passwords;
 pub mod random;
+pub mod router;
 pub mod store;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `countersign`. All there is to it is in [`countersign::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    countersign::cli::main()
+}

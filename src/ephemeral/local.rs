@@ -62,6 +62,13 @@ impl Ephemeral for Local {
         Box::pin(async move { Ok(before) })
     }
 
+    fn take_back_failure<'a>(&'a self, key: &'a str) -> Later<'a, ()> {
+        if let Some(counter) = self.counters().get_mut(key) {
+            counter.failures.count = counter.failures.count.saturating_sub(1);
+        }
+        Box::pin(async { Ok(()) })
+    }
+
     fn forget_failures<'a>(&'a self, key: &'a str) -> Later<'a, ()> {
         self.counters().remove(key);
         Box::pin(async { Ok(()) })

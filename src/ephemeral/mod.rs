@@ -32,6 +32,9 @@ pub trait Ephemeral: Send + Sync + fmt::Debug {
     /// Counts one more failure, to be forgotten when the window has passed without another. How many there were before.
     fn add_failure<'a>(&'a self, key: &'a str, window: Duration, now: DateTime<Utc>) -> Later<'a, Failures>;
 
+    /// Takes one failure back that turned out to be none.
+    fn take_back_failure<'a>(&'a self, key: &'a str) -> Later<'a, ()>;
+
     /// Forgets the failures under a key.
     fn forget_failures<'a>(&'a self, key: &'a str) -> Later<'a, ()>;
 

@@ -55,10 +55,11 @@ pub async fn begin(
     Ok(Ok(attempt))
 }
 
-/// The try was right: the account's failures are forgotten. Those of the address are not, or one good account would open
-/// the door to all others.
+/// The try was right: the account's failures are forgotten. Of the address this one alone is taken back, or one good account
+/// would open the door to all others.
 pub async fn succeed(app: &App, attempt: &Attempt) -> Result<(), StoreError> {
-    app.ephemeral.forget_failures(&attempt.account).await
+    app.ephemeral.forget_failures(&attempt.account).await?;
+    app.ephemeral.take_back_failure(&attempt.address).await
 }
 
 /// How long the next try must wait from now on, if it must.

@@ -39,6 +39,8 @@ pub(super) struct TokenResponse {
     access_token: String,
     token_type: &'static str,
     expires_in: i64,
+    /// Left out where nothing was granted: an empty one has no form (RFC 6749 §3.3).
+    #[serde(skip_serializing_if = "ScopeSet::is_empty")]
     scope: ScopeSet,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,

@@ -243,7 +243,7 @@ impl Store {
         let path = options.get_filename().to_owned();
         let in_memory = path.as_os_str().is_empty() || path.as_os_str() == ":memory:";
         if let (false, Some(folder)) = (in_memory, path.parent().filter(|folder| !folder.as_os_str().is_empty())) {
-            std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
+            create_folder(folder).map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
         }
         let pool = |connections| {
             SqlitePoolOptions::new()
@@ -312,6 +312,15 @@ impl Store {
             Pools::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Makes a folder that only its owner can enter, unless there is one.
+fn create_folder(folder: &std::path::Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// Waits for an exclusive lock on a file that lies beside the database. It goes when the handle does.

@@ -92,8 +92,8 @@ pub struct AccessTokenClaims {
     pub jti: TokenId,
     /// The client that it was issued to.
     pub client_id: ClientId,
-    /// What it allows.
-    #[serde(default)]
+    /// What it allows. Left out where nothing was granted: an empty one has no form (RFC 6749 §3.3).
+    #[serde(default, skip_serializing_if = "ScopeSet::is_empty")]
     pub scope: ScopeSet,
     /// The grant that it came from; all tokens of a grant are revoked together. Absent where no person granted anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]

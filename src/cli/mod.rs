@@ -1,0 +1,213 @@
+//! The command line: one file for each family of commands.
+//!
+//! Commands work on the database directly, beside running servers, which notice within a second. What a command prints goes
+//! to standard output, as JSON with `--json`; errors are one line on standard error. Exit status: 0, 1 for a failure, 2 for a
+//! command that cannot be understood.
+
+use std::{
+    fmt,
+    io::{self, Read, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use serde_json::Value;
+
+use crate::{
+    app::{App, StartError},
+    clock::Clock,
+    config::{self, Settings},
+    random::Random,
+    store::StoreError,
+};
+
+mod api;
+mod check;
+mod client;
+mod key;
+mod serve;
+mod user;
+
+/// A standalone OpenID Connect provider.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    /// Settings file; countersign.toml in the working directory if there is one.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the provider. What happens without a command, too.
+    Serve,
+    /// Bring the database schema up to date, and exit.
+    Migrate,
+    /// Look at the settings.
+    #[command(subcommand)]
+    Config(check::ConfigCommand),
+    /// People.
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Apps that sign people in.
+    #[command(subcommand)]
+    Client(client::ClientCommand),
+    /// APIs that accept our tokens.
+    #[command(subcommand)]
+    Api(api::ApiCommand),
+    /// Signing keys.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+}
+
+/// Why a command failed, in one line that says what to do.
+#[derive(Debug)]
+struct CliError(String);
+
+impl CliError {
+    fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+macro_rules! from_error {
+    ($($error:ty),+) => {
+        $(impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                Self(error.to_string())
+            }
+        })+
+    };
+}
+from_error!(
+    StartError,
+    StoreError,
+    io::Error,
+    config::ConfigErrors,
+    crate::passwords::HashError,
+    crate::jose::rotation::RotationError,
+    crate::jose::KeyringError,
+    crate::domain::user::InvalidName,
+    crate::domain::credential::PasswordError
+);
+
+/// Runs the command that the arguments of this process name.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            for line in error.0.lines() {
+                eprintln!("countersign: {line}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), CliError> {
+    let settings = Settings::load(cli.config.as_deref(), config::process_environment());
+    let out = Output { json: cli.json };
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => block_on(true, serve::run(settings?)),
+        Command::Migrate => block_on(false, migrate(settings?, out)),
+        Command::Config(command) => check::run(&command, settings, out),
+        Command::User(command) => block_on(false, user::run(command, Context::open(settings?)?, out)),
+        Command::Client(command) => block_on(false, client::run(command, Context::open(settings?)?, out)),
+        Command::Api(command) => block_on(false, api::run(command, Context::open(settings?)?, out)),
+        Command::Key(command) => block_on(false, key::run(command, Context::open(settings?)?, out)),
+    }
+}
+
+fn block_on(many_threads: bool, work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    let mut builder = if many_threads {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    builder.enable_all().build()?.block_on(work)
+}
+
+async fn migrate(settings: Settings, out: Output) -> Result<(), CliError> {
+    let app = App::new(settings, Clock::system(), Random::system())?;
+    app.store.migrate().await?;
+    app.store.close().await;
+    out.print(&serde_json::json!({ "migrated": true }), "The database schema is up to date.")
+}
+
+/// What commands work with. The services are put together when the runtime is there.
+struct Context(Settings);
+
+impl Context {
+    fn open(settings: Settings) -> Result<Self, CliError> {
+        Ok(Self(settings))
+    }
+
+    /// The services, once the database is known to have its tables.
+    async fn app(self) -> Result<App, CliError> {
+        let app = App::new(self.0, Clock::system(), Random::system())?;
+        app.store.ping().await.map_err(|error| {
+            CliError::new(format!("{error}; if it is new, run `countersign migrate` or `countersign serve` first"))
+        })?;
+        Ok(app)
+    }
+}
+
+/// Where results go.
+#[derive(Clone, Copy)]
+struct Output {
+    json: bool,
+}
+
+impl Output {
+    /// Prints a result: as JSON, or as text for people.
+    fn print(self, json: &Value, text: impl fmt::Display) -> Result<(), CliError> {
+        let mut out = io::stdout().lock();
+        let written = if self.json { writeln!(out, "{json}") } else { writeln!(out, "{text}") };
+        match written {
+            // Whoever reads it may have seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// Prints rows under their headings.
+    fn table(self, json: &Value, headings: &[&str], rows: &[Vec<String>]) -> Result<(), CliError> {
+        let width = |column: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+            cells.chain(headings.get(column).map(|heading| heading.len())).max().unwrap_or(0)
+        };
+        let line = |cells: Vec<&str>| {
+            let padded = cells.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}", width(column)));
+            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        };
+        let head = line(headings.to_vec());
+        let body = rows.iter().map(|row| line(row.iter().map(String::as_str).collect()));
+        let text = std::iter::once(head).chain(body).collect::<Vec<_>>().join("\n");
+        self.print(json, text)
+    }
+}
+
+/// A secret from standard input, without the newline at its end.
+fn read_secret() -> Result<String, CliError> {
+    let mut text = String::new();
+    io::stdin().lock().take(64 * 1024).read_to_string(&mut text)?;
+    let secret = text.strip_suffix('\n').unwrap_or(&text);
+    let secret = secret.strip_suffix('\r').unwrap_or(secret);
+    if secret.is_empty() {
+        return Err(CliError::new("standard input was empty; the secret is read from there"));
+    }
+    Ok(secret.to_owned())
+}

@@ -1,0 +1,159 @@
+//! `serve`: the provider itself.
+
+use std::{convert::Infallible, io::Write, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use hyper::{Request, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    signal::unix::{SignalKind, signal},
+    sync::Semaphore,
+};
+use tower::ServiceExt;
+use tracing_subscriber::EnvFilter;
+
+use super::CliError;
+use crate::{
+    app::{App, Issuer},
+    clock::Clock,
+    config::{LogFormat, Settings},
+    jobs,
+    login::link,
+    random::Random,
+    router::router,
+    store::{account, link::LinkPurpose},
+};
+
+/// How long a client may take to send the head of a request, and how long an idle connection is kept.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long requests under way may take when the process is told to stop.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest head of a request, in bytes.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Connections at once; beyond it new ones wait.
+const MAX_CONNECTIONS: usize = 8_192;
+
+pub(super) async fn run(settings: Settings) -> Result<(), CliError> {
+    start_log(&settings);
+    let listen = settings.listen;
+    let app = Arc::new(App::new(settings, Clock::system(), Random::system())?);
+    app.store.migrate().await?;
+    let issuer = Arc::new(Issuer::open(&app).await?);
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
+        CliError::new(format!("cannot listen on {listen}: {error}; set `listen` to another address"))
+    })?;
+
+    let jobs = jobs::start(&app, &issuer);
+    greet(&app, &issuer).await?;
+    accept(listener, &router(app.clone(), issuer)).await?;
+
+    drop(jobs);
+    app.store.close().await;
+    Ok(())
+}
+
+/// To standard error: standard output is for what commands print.
+fn start_log(settings: &Settings) {
+    let filter = EnvFilter::new(settings.log.level.as_str());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match settings.log.format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// Says what runs. Only a development start prints the first administrator's link: elsewhere it would end up in logs.
+async fn greet(app: &App, issuer: &Issuer) -> Result<(), CliError> {
+    let has_administrator = account::find_administrator(&mut app.store.read().await?).await?.is_some();
+    let mut text = format!("Countersign {} is running at {}", env!("CARGO_PKG_VERSION"), issuer.url);
+    if !has_administrator && app.is_development() {
+        let now = app.clock.now();
+        let mut tx = app.store.write().await?;
+        let secret = link::issue(app, &mut tx, &LinkPurpose::FirstAdministrator, now).await?;
+        tx.commit().await?;
+        let minutes = app.settings.lifetimes.link.as_secs().div_ceil(60);
+        text = format!(
+            "{text}\n\nMake the first administrator here, once, within {minutes} minutes:\n{}\n\
+             (a new link: countersign user admin-link)",
+            link::address(app, &secret)
+        );
+    } else if !has_administrator {
+        text = format!("{text}\nThere is no administrator yet: run `countersign user admin-link`");
+    }
+    let mut out = std::io::stdout().lock();
+    // Whoever closed standard output does not want to know.
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    Ok(())
+}
+
+async fn accept(listener: TcpListener, router: &Router) -> Result<(), CliError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let next = async {
+            let place = connections.clone().acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            next = next => next,
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = graceful.watch(connection(stream, peer, router.clone()));
+                tokio::spawn(async move {
+                    // A client that went away is no news.
+                    let _ = connection.await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, as a rule: others must close some first.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    drop(listener);
+    tracing::info!("stopping; requests under way are answered first");
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = tokio::time::sleep(SHUTDOWN_TIMEOUT) => tracing::warn!("some requests took too long and were cut off"),
+    }
+    Ok(())
+}
+
+type Connection<S> = http1::Connection<TokioIo<TcpStream>, S>;
+
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+) -> Connection<
+    impl hyper::service::Service<
+        Request<hyper::body::Incoming>,
+        Response = axum::response::Response,
+        Error = Infallible,
+        Future = impl Future<Output = Result<axum::response::Response, Infallible>> + Send,
+    >,
+> {
+    // Answers are small and sent whole; waiting to fill a packet only delays them.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().oneshot(request)
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
+}

@@ -1,0 +1,293 @@
+//! `user`: people.
+
+use std::collections::BTreeSet;
+
+use clap::Subcommand;
+use countersign_types::UserId;
+use serde_json::{Map, Value, json};
+
+use super::{CliError, Context, Output, read_secret};
+use crate::{
+    app::App,
+    domain::{
+        credential::Password,
+        event::{AuditEntry, Event},
+        session::SessionEnd,
+        user::{User, parse_email, parse_username},
+    },
+    login::{link, session},
+    store::{StoreError, account, audit, credential, link::LinkPurpose},
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// Add a person. Without --password-stdin it prints a link where they choose a password.
+    Add {
+        /// Their mail address.
+        email: String,
+        /// A name to sign in with.
+        #[arg(long, value_name = "NAME")]
+        username: Option<String>,
+        /// What they are called.
+        #[arg(long)]
+        name: Option<String>,
+        /// What they may do, in words that APIs understand; "admin" may administer Countersign.
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
+        /// Read their password from standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// All people.
+    List,
+    /// One person.
+    Show {
+        /// Their mail address or user name.
+        email: String,
+    },
+    /// Set claims: name=Ada address.country=GB email_verified=true username=ada roles=admin,editor; an empty value removes.
+    Set {
+        /// Their mail address or user name.
+        email: String,
+        /// What to set.
+        #[arg(required = true, value_name = "CLAIM=VALUE")]
+        claims: Vec<String>,
+    },
+    /// Shut a person out: sign-ins end, tokens die.
+    Disable {
+        /// Their mail address or user name.
+        email: String,
+    },
+    /// Let a person in again.
+    Enable {
+        /// Their mail address or user name.
+        email: String,
+    },
+    /// Set a password, and end what was signed in under the old one. Without --password-stdin it prints a link instead.
+    SetPassword {
+        /// Their mail address or user name.
+        email: String,
+        /// Read it from standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Print a single-use link that makes the first administrator. Older ones stop working.
+    AdminLink,
+}
+
+pub(super) async fn run(command: UserCommand, context: Context, out: Output) -> Result<(), CliError> {
+    let app = context.app().await?;
+    match command {
+        UserCommand::Add { email, username, name, roles, password_stdin } => {
+            let new = NewUser { email, username, name, roles, password_stdin };
+            add(&app, new, out).await
+        }
+        UserCommand::List => {
+            let users = account::all(&mut app.store.read().await?).await?;
+            let state = |user: &User| if user.enabled { "enabled" } else { "disabled" }.to_owned();
+            let roles = |user: &User| user.roles.iter().cloned().collect::<Vec<_>>().join(",");
+            let row = |user: &User| {
+                vec![
+                    user.email.clone(),
+                    user.username.clone().unwrap_or_default(),
+                    roles(user),
+                    state(user),
+                    user.id.to_string(),
+                ]
+            };
+            let rows: Vec<_> = users.iter().map(row).collect();
+            out.table(&users.iter().map(to_json).collect(), &["EMAIL", "USER NAME", "ROLES", "STATE", "ID"], &rows)
+        }
+        UserCommand::Show { email } => {
+            let user = find(&app, &email).await?;
+            let json = to_json(&user);
+            let lines = json.as_object().into_iter().flatten().map(|(name, value)| match value {
+                Value::String(text) => format!("{name}: {text}"),
+                other => format!("{name}: {other}"),
+            });
+            out.print(&json, lines.collect::<Vec<_>>().join("\n"))
+        }
+        UserCommand::Set { email, claims } => set(&app, &email, &claims, out).await,
+        UserCommand::Disable { email } => enable(&app, &email, false, out).await,
+        UserCommand::Enable { email } => enable(&app, &email, true, out).await,
+        UserCommand::SetPassword { email, password_stdin } => set_password(&app, &email, password_stdin, out).await,
+        UserCommand::AdminLink => admin_link(&app, out).await,
+    }
+}
+
+struct NewUser {
+    email: String,
+    username: Option<String>,
+    name: Option<String>,
+    roles: Vec<String>,
+    password_stdin: bool,
+}
+
+async fn add(app: &App, new: NewUser, out: Output) -> Result<(), CliError> {
+    let now = app.clock.now();
+    let mut user = User {
+        id: UserId::new(app.random.id()),
+        email: parse_email(&new.email)?,
+        email_verified: false,
+        username: new.username.as_deref().map(parse_username).transpose()?,
+        claims: Map::new(),
+        roles: parse_roles(&new.roles)?,
+        enabled: true,
+        created_at: now,
+        updated_at: now,
+    };
+    if let Some(name) = &new.name {
+        user.set_claim("name", name).map_err(|error| CliError::new(error.to_string()))?;
+    }
+    let password = if new.password_stdin { Some(Password::chosen(read_secret()?)?) } else { None };
+    let phc = match &password {
+        Some(password) => Some(app.passwords.hash(password).await?),
+        None => None,
+    };
+
+    let mut tx = app.store.write().await?;
+    account::insert(&mut tx, &user).await.map_err(taken)?;
+    audit::record(&mut tx, &AuditEntry::new(Event::UserCreated).user(&user.id), now).await?;
+    let link = match phc {
+        Some(phc) => {
+            let user = user.id.clone();
+            let password = crate::domain::credential::PasswordCredential { user, phc };
+            credential::set_password(&mut tx, &password, now).await?;
+            None
+        }
+        None => Some(link::issue(app, &mut tx, &LinkPurpose::ChoosePassword(user.id.clone()), now).await?),
+    };
+    tx.commit().await?;
+
+    let mut json = to_json(&user);
+    let mut text = format!("Added {}.", user.email);
+    if let Some(link) = link {
+        let address = link::address(app, &link);
+        text = format!("{text} They choose a password here, once, within {}:\n{address}", minutes(app));
+        if let Value::Object(json) = &mut json {
+            json.insert("link".to_owned(), address.into());
+        }
+    }
+    out.print(&json, text)
+}
+
+async fn set(app: &App, name: &str, assignments: &[String], out: Output) -> Result<(), CliError> {
+    let mut user = find(app, name).await?;
+    let mut fields = Vec::new();
+    for assignment in assignments {
+        let (field, value) = assignment
+            .split_once('=')
+            .ok_or_else(|| CliError::new(format!("\"{assignment}\": write it as CLAIM=VALUE")))?;
+        match field {
+            "username" if value.is_empty() => user.username = None,
+            "username" => user.username = Some(parse_username(value)?),
+            "roles" => user.roles = parse_roles(&value.split(',').map(str::to_owned).collect::<Vec<_>>())?,
+            claim => user.set_claim(claim, value).map_err(|error| CliError::new(error.to_string()))?,
+        }
+        fields.push(field.to_owned());
+    }
+    let now = app.clock.now();
+    user.updated_at = now;
+    let mut tx = app.store.write().await?;
+    account::update(&mut tx, &user).await.map_err(taken)?;
+    audit::record(&mut tx, &AuditEntry::new(Event::UserChanged { fields }).user(&user.id), now).await?;
+    tx.commit().await?;
+    out.print(&to_json(&user), format!("Changed {}.", user.email))
+}
+
+async fn enable(app: &App, name: &str, enabled: bool, out: Output) -> Result<(), CliError> {
+    let mut user = find(app, name).await?;
+    let now = app.clock.now();
+    user.enabled = enabled;
+    user.updated_at = now;
+    let mut tx = app.store.write().await?;
+    account::update(&mut tx, &user).await?;
+    audit::record(&mut tx, &AuditEntry::new(Event::UserEnabled { enabled }).user(&user.id), now).await?;
+    if !enabled {
+        session::end_all(app, &mut tx, &user, SessionEnd::Disabled, now).await?;
+    }
+    tx.commit().await?;
+    let text = if enabled {
+        format!("{} can sign in again.", user.email)
+    } else {
+        format!("{} is shut out; sign-ins have ended and tokens are dead.", user.email)
+    };
+    out.print(&to_json(&user), text)
+}
+
+async fn set_password(app: &App, name: &str, password_stdin: bool, out: Output) -> Result<(), CliError> {
+    let user = find(app, name).await?;
+    let now = app.clock.now();
+    if password_stdin {
+        let phc = app.passwords.hash(&Password::chosen(read_secret()?)?).await?;
+        let mut tx = app.store.write().await?;
+        link::set_password(app, &mut tx, &user, phc, now).await?;
+        tx.commit().await?;
+        return out.print(&to_json(&user), format!("Set the password of {}; their sign-ins have ended.", user.email));
+    }
+    let mut tx = app.store.write().await?;
+    let secret = link::issue(app, &mut tx, &LinkPurpose::ChoosePassword(user.id.clone()), now).await?;
+    tx.commit().await?;
+    let address = link::address(app, &secret);
+    let text = format!("{} chooses a new password here, once, within {}:\n{address}", user.email, minutes(app));
+    out.print(&json!({ "link": address }), text)
+}
+
+async fn admin_link(app: &App, out: Output) -> Result<(), CliError> {
+    let now = app.clock.now();
+    let mut tx = app.store.write().await?;
+    if let Some(administrator) = account::find_administrator(&mut tx).await? {
+        return Err(CliError::new(format!(
+            "there is an administrator already ({}); add others by `countersign user add EMAIL --role admin`",
+            administrator.email
+        )));
+    }
+    let secret = link::issue(app, &mut tx, &LinkPurpose::FirstAdministrator, now).await?;
+    tx.commit().await?;
+    let address = link::address(app, &secret);
+    let text = format!("Make the first administrator here, once, within {}:\n{address}", minutes(app));
+    out.print(&json!({ "link": address }), text)
+}
+
+async fn find(app: &App, name: &str) -> Result<User, CliError> {
+    let user = account::find_by_name(&mut app.store.read().await?, name).await?;
+    user.ok_or_else(|| CliError::new(format!("there is no account {name}; `countersign user list` shows all")))
+}
+
+fn taken(error: StoreError) -> CliError {
+    match error {
+        StoreError::Conflict => CliError::new("this mail address or user name belongs to another account"),
+        other => other.into(),
+    }
+}
+
+fn parse_roles(roles: &[String]) -> Result<BTreeSet<String>, CliError> {
+    let is_valid = |role: &str| role.len() <= 64 && role.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+    let roles = roles.iter().filter(|role| !role.is_empty());
+    roles
+        .map(|role| match is_valid(role) {
+            true => Ok(role.clone()),
+            false => {
+                Err(CliError::new(format!("\"{role}\": a role is up to 64 ASCII characters without spaces and commas")))
+            }
+        })
+        .collect()
+}
+
+fn minutes(app: &App) -> String {
+    format!("{} minutes", app.settings.lifetimes.link.as_secs().div_ceil(60))
+}
+
+fn to_json(user: &User) -> Value {
+    json!({
+        "id": user.id,
+        "email": user.email,
+        "email_verified": user.email_verified,
+        "username": user.username,
+        "claims": user.claims,
+        "roles": user.roles,
+        "enabled": user.enabled,
+        "created_at": user.created_at,
+        "updated_at": user.updated_at,
+    })
+}

@@ -29,6 +29,7 @@ pub mod login;
 pub mod master_key;
 pub mod oauth;
 pub mod outbound;
+pub mod pages;
 pub mod passwords;
 pub mod random;
 pub mod router;

@@ -16,6 +16,7 @@ use crate::{
     app::{App, Issuer},
     http::{error_page::ErrorPage, headers, state::AppState},
     oauth::{authorize, end_session, introspection, metadata, revocation, token, userinfo},
+    pages,
 };
 
 /// What the handlers of all routes are given.
@@ -60,6 +61,14 @@ pub fn router(app: Arc<App>, issuer: Arc<Issuer>) -> Router {
         .route("/revoke", post(revocation::post).options(revocation::preflight))
         .route("/logout", get(end_session::get).post(end_session::post))
         // Pages.
+        .route("/", get(pages::start::get))
+        .route("/login", get(pages::login::get).post(pages::login::post))
+        .route("/consent", get(pages::consent::get).post(pages::consent::post))
+        .route("/signed-out", get(pages::signed_out::get))
+        .route("/link", get(pages::link::get).post(pages::link::post))
+        .route("/link/done", get(pages::link::done))
+        .route("/client-logo/{client_id}", get(pages::logo::get))
+        .route("/assets/{name}", get(pages::assets::get))
         // Operations.
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

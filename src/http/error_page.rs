@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::headers;
+use super::{headers, interaction::InteractionError};
 use crate::store::StoreError;
 
 /// A page that says what happened and what to do.
@@ -57,6 +57,20 @@ impl ErrorPage {
         }
     }
 
+    /// The app is not registered any more.
+    pub fn unregistered() -> Self {
+        Self::bad_request("The app that you came from is no longer registered here.")
+    }
+
+    /// A single-use link was used, or is too old.
+    pub fn spent_link() -> Self {
+        Self {
+            status: StatusCode::GONE,
+            title: "This link does not work any more".to_owned(),
+            message: "It was used already, a newer one was made, or it has expired. Ask for a new one.".to_owned(),
+        }
+    }
+
     /// Too much at once.
     pub fn busy() -> Self {
         Self {
@@ -95,5 +109,15 @@ impl IntoResponse for ErrorPage {
 impl From<StoreError> for ErrorPage {
     fn from(error: StoreError) -> Self {
         Self::broken(&error)
+    }
+}
+
+impl From<InteractionError> for ErrorPage {
+    fn from(error: InteractionError) -> Self {
+        match error {
+            InteractionError::Expired => Self::expired(),
+            InteractionError::TooMany => Self::busy(),
+            InteractionError::Store(error) => error.into(),
+        }
     }
 }

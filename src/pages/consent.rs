@@ -1,0 +1,293 @@
+//! `/consent`: a person decides whether an app may have what it asks for.
+
+use std::sync::Arc;
+
+use askama::Template;
+use askama_web::WebTemplate;
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+use countersign_types::{Scope, ScopeSet};
+use url::Url;
+
+use super::{Answer, resume, shown_client::ShownClient, unique};
+use crate::{
+    app::App,
+    domain::{
+        api::Apis,
+        client::{Client, RedirectUri},
+        event::{AuditEntry, Event},
+        session::Session,
+    },
+    http::{
+        csrf,
+        error_page::ErrorPage,
+        form::{Form, FormError, Parameters, Query},
+        headers::{CLIENT_FORM_POLICY, page},
+        interaction::{self, Interaction},
+        session,
+        state::AppState,
+        visitor::Visitor,
+    },
+    store::{account, audit, consent},
+};
+
+/// What a request to this page comes to.
+enum Request {
+    /// There is something to ask.
+    Ask(Box<Question>),
+    /// Nobody is signed in, or the person has refused already: what comes next is decided anew.
+    Resume(String),
+}
+
+/// What is asked, and who is asked.
+struct Question {
+    sealed: String,
+    interaction: Interaction,
+    client: Arc<Client>,
+    session: Session,
+}
+
+impl Request {
+    async fn parse(
+        app: &App,
+        visitor: &Visitor,
+        headers: &HeaderMap,
+        query: Result<Parameters, FormError>,
+    ) -> Result<Self, ErrorPage> {
+        let sealed = unique(query)?.owned("i").ok_or_else(ErrorPage::expired)?;
+        let interaction = Interaction::open(app, visitor, &sealed).await?;
+        let client = app.store.client(&interaction.request.client_id).await?;
+        let client = client.filter(|client| client.enabled).ok_or_else(ErrorPage::unregistered)?;
+        match session::present(app, headers).await? {
+            Some(session) if !interaction.denied => {
+                Ok(Self::Ask(Box::new(Question { sealed, interaction, client, session })))
+            }
+            _ => Ok(Self::Resume(sealed)),
+        }
+    }
+}
+
+/// What the person said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    Approve,
+    Deny,
+    /// The form was shown to someone who was signed in here before.
+    OfAnother,
+}
+
+impl Choice {
+    fn parse(form: &Parameters, session: &Session) -> Option<Self> {
+        if form.get("session") != Some(session.id.as_str()) {
+            return Some(Self::OfAnother);
+        }
+        match (form.has("approve"), form.has("deny")) {
+            (true, false) => Some(Self::Approve),
+            (false, true) => Some(Self::Deny),
+            (true, true) | (false, false) => None,
+        }
+    }
+}
+
+/// Where the person is sent afterwards.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Destination {
+    /// To the web site at this host.
+    Site(String),
+    /// To an app on their own device. Any app there could have asked (RFC 8252 §8.6).
+    ThisDevice,
+}
+
+impl Destination {
+    fn of(redirect_uri: &str) -> Self {
+        let is_native = redirect_uri.parse::<RedirectUri>().is_ok_and(|uri| uri.is_native());
+        match Url::parse(redirect_uri).ok().filter(|_| !is_native).as_ref().and_then(Url::host_str) {
+            Some(host) => Self::Site(host.to_owned()),
+            None => Self::ThisDevice,
+        }
+    }
+}
+
+/// What each scope means in plain words, ours first.
+fn in_plain_words(scope: &ScopeSet, apis: &Apis) -> Vec<String> {
+    let known = apis.all_scopes().filter(|name| scope.contains(name));
+    // Of an API that was removed meanwhile the names alone are left.
+    let forgotten = scope.iter().filter(|scope| !apis.knows(scope)).map(Scope::as_str);
+    let words = |name: &str| name.parse().ok().and_then(|scope| apis.text(&scope)).unwrap_or(name).to_owned();
+    known.chain(forgotten).map(words).collect()
+}
+
+/// The question.
+#[derive(Debug, Template, WebTemplate)]
+#[template(path = "page/consent.html")]
+pub(super) struct ConsentPage {
+    /// Where the form goes.
+    pub(super) action: String,
+    /// The form's token.
+    pub(super) csrf: String,
+    /// Who is asked: the answer counts for nobody else.
+    pub(super) session: String,
+    /// The app that asks.
+    pub(super) client: ShownClient,
+    /// Who is signed in.
+    pub(super) person: String,
+    /// Where someone else can sign in.
+    pub(super) switch_account: String,
+    /// What the app may do afterwards.
+    pub(super) scopes: Vec<String>,
+    /// Where the person is sent afterwards.
+    pub(super) destination: Destination,
+}
+
+/// `GET /consent?i=…`
+pub async fn get(State(state): State<AppState>, visitor: Visitor, headers: HeaderMap, Query(query): Query) -> Response {
+    let answer = show(&state.app, &visitor, &headers, query).await;
+    visitor.remember(&state.app, answer)
+}
+
+async fn show(app: &App, visitor: &Visitor, headers: &HeaderMap, query: Result<Parameters, FormError>) -> Answer {
+    let question = match Request::parse(app, visitor, headers, query).await? {
+        Request::Ask(question) => question,
+        Request::Resume(sealed) => return Ok(resume(&sealed)),
+    };
+    let user = account::find(&mut app.store.read().await?, &question.session.user).await?;
+    let request = &question.interaction.request;
+    let form = ConsentPage {
+        action: interaction::address("/consent", &question.sealed),
+        csrf: csrf::token(app, visitor),
+        session: question.session.id.to_string(),
+        client: ShownClient::from(&*question.client),
+        person: user.map(|user| user.display_name().to_owned()).unwrap_or_default(),
+        switch_account: interaction::address("/login", &question.sealed),
+        scopes: in_plain_words(&request.scope, &*app.store.apis().await?),
+        destination: Destination::of(&request.redirect_uri),
+    };
+    Ok((page(CLIENT_FORM_POLICY), form).into_response())
+}
+
+/// `POST /consent?i=…`
+pub async fn post(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    Query(query): Query,
+    Form(form): Form,
+) -> Response {
+    let answer = take(&state.app, &visitor, &headers, query, form).await;
+    visitor.remember(&state.app, answer)
+}
+
+async fn take(
+    app: &App,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    query: Result<Parameters, FormError>,
+    form: Result<Parameters, FormError>,
+) -> Answer {
+    let form = unique(form)?;
+    if !csrf::is_valid(app, visitor, &form) {
+        return Err(ErrorPage::forged_form());
+    }
+    let question = match Request::parse(app, visitor, headers, query).await? {
+        Request::Ask(question) => *question,
+        Request::Resume(sealed) => return Ok(resume(&sealed)),
+    };
+    match Choice::parse(&form, &question.session) {
+        Some(Choice::Approve) => question.approve(app, visitor).await,
+        Some(Choice::Deny) => question.deny(app, visitor).await,
+        Some(Choice::OfAnother) => Ok(resume(&question.sealed)),
+        None => Err(ErrorPage::bad_request("Neither yes nor no arrived. Go back and choose one of the two.")),
+    }
+}
+
+impl Question {
+    async fn approve(self, app: &App, visitor: &Visitor) -> Answer {
+        let (now, scope) = (app.clock.now(), &self.interaction.request.scope);
+        let entry = self.entry(visitor, Event::ConsentGranted { scope: scope.clone() });
+        let mut tx = app.store.write().await?;
+        consent::grant(&mut tx, &self.session.user, &self.client.id, scope, now).await?;
+        audit::record(&mut tx, &entry, now).await?;
+        tx.commit().await?;
+        Ok(resume(&self.sealed))
+    }
+
+    async fn deny(self, app: &App, visitor: &Visitor) -> Answer {
+        let scope = self.interaction.request.scope.clone();
+        let entry = self.entry(visitor, Event::ConsentDenied { scope });
+        let mut tx = app.store.write().await?;
+        audit::record(&mut tx, &entry, app.clock.now()).await?;
+        tx.commit().await?;
+        Ok(resume(&self.interaction.deny().seal(app, visitor).await?))
+    }
+
+    fn entry(&self, visitor: &Visitor, event: Event) -> AuditEntry {
+        AuditEntry::new(event)
+            .user(&self.session.user)
+            .client(&self.client.id)
+            .session(&self.session.id)
+            .personal(visitor.device.personal())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use chrono::{DateTime, Utc};
+    use countersign_types::{SessionId, UserId};
+
+    use super::*;
+    use crate::domain::api::Api;
+
+    fn choice(form: &str) -> Option<Choice> {
+        let at = DateTime::<Utc>::UNIX_EPOCH;
+        let session = Session {
+            id: SessionId::new("mine"),
+            user: UserId::new("u"),
+            auth_time: at,
+            acr: String::new(),
+            amr: Vec::new(),
+            label: String::new(),
+            created_at: at,
+            last_seen: at,
+        };
+        Choice::parse(&Parameters::parse(form.as_bytes()).unwrap(), &session)
+    }
+
+    #[test]
+    fn one_button_is_a_choice_and_two_are_none() {
+        assert_eq!(choice("session=mine&approve=1"), Some(Choice::Approve));
+        assert_eq!(choice("session=mine&deny="), Some(Choice::Deny));
+        assert_eq!(choice("session=mine&approve=1&deny=1"), None);
+        assert_eq!(choice("session=mine"), None);
+    }
+
+    #[test]
+    fn a_choice_counts_only_for_whoever_was_asked() {
+        assert_eq!(choice("session=other&approve=1"), Some(Choice::OfAnother));
+        assert_eq!(choice("approve=1"), Some(Choice::OfAnother));
+    }
+
+    #[test]
+    fn scopes_are_told_in_the_registered_words_with_openid_first() {
+        let api = Api {
+            uri: "https://journal.example/".to_owned(),
+            scopes: BTreeMap::from([("a.read".parse().unwrap(), "Read your journal".to_owned())]),
+            roles: false,
+            clients: BTreeSet::new(),
+        };
+        let words = in_plain_words(&"a.read email gone openid".parse().unwrap(), &Apis::new(vec![api]));
+        assert_eq!(words, ["Know who you are", "See your mail address", "Read your journal", "gone"]);
+    }
+
+    #[test]
+    fn people_see_the_host_that_they_are_sent_to() {
+        assert_eq!(Destination::of("https://app.example:8443/cb?x=1"), Destination::Site("app.example".to_owned()));
+        for native in ["http://127.0.0.1:9/cb", "http://localhost/cb", "com.example.app:/cb"] {
+            assert_eq!(Destination::of(native), Destination::ThisDevice, "{native}");
+        }
+    }
+}

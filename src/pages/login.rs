@@ -1,0 +1,247 @@
+//! `/login`: a person signs in by user name or mail address and password.
+//!
+//! With `i` the sign-in is for an app, and goes on at `/authorize/resume`; without it, it ends at the start page.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use askama::Template;
+use askama_web::WebTemplate;
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::{Answer, WRONG_INPUT, go_to, resume, shown_client::ShownClient, unique};
+use crate::{
+    app::App,
+    domain::{client::Client, token::Secret},
+    http::{
+        csrf,
+        error_page::ErrorPage,
+        form::{Form, FormError, Parameters, Query},
+        headers::{CLIENT_FORM_POLICY, PAGE_POLICY, page},
+        interaction::{self, Interaction},
+        session,
+        state::AppState,
+        visitor::Visitor,
+    },
+    login::{
+        self, Proof,
+        password::{self, LoginError},
+    },
+    store::StoreError,
+};
+
+/// No user name or mail address is longer: those have at most 64 and 254 characters.
+const MAX_NAME_CHARS: usize = 256;
+
+/// What a person signs in for.
+enum Purpose {
+    /// For an app, whose request goes on afterwards.
+    App { sealed: String, login_hint: String, client: Arc<Client> },
+    /// For nothing but being signed in.
+    Plain,
+}
+
+impl Purpose {
+    /// Opens the request in the address, if there is one.
+    async fn open(app: &App, visitor: &Visitor, query: Result<Parameters, FormError>) -> Result<Self, ErrorPage> {
+        let Some(sealed) = unique(query)?.owned("i") else { return Ok(Self::Plain) };
+        let request = Interaction::open(app, visitor, &sealed).await?.request;
+        let client = app.store.client(&request.client_id).await?;
+        let client = client.filter(|client| client.enabled).ok_or_else(ErrorPage::unregistered)?;
+        Ok(Self::App { sealed, login_hint: request.login_hint.unwrap_or_default(), client })
+    }
+
+    /// Where the person goes once they are signed in.
+    fn go_on(&self) -> Response {
+        match self {
+            Self::App { sealed, .. } => resume(sealed),
+            Self::Plain => go_to("/"),
+        }
+    }
+}
+
+/// Why nobody was signed in, as far as the person may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Name and password do not belong together.
+    Mismatch,
+    /// Too many tries.
+    Throttled(Wait),
+    /// Too many people at once.
+    Busy,
+}
+
+impl Refusal {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Mismatch => WRONG_INPUT,
+            Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn retry_after(self) -> Option<Wait> {
+        match self {
+            Self::Mismatch => None,
+            Self::Throttled(wait) => Some(wait),
+            Self::Busy => Some(Wait(2)),
+        }
+    }
+}
+
+/// How long to wait: whole seconds, rounded up, at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wait(pub(super) u64);
+
+impl From<Duration> for Wait {
+    fn from(time: Duration) -> Self {
+        Self((time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1))
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => write!(f, "1 second"),
+            seconds @ ..=90 => write!(f, "{seconds} seconds"),
+            seconds => write!(f, "{} minutes", seconds.div_ceil(60)),
+        }
+    }
+}
+
+/// The sign-in form.
+#[derive(Debug, Template, WebTemplate)]
+#[template(path = "page/login.html")]
+pub(super) struct LoginPage {
+    /// Where the form goes.
+    pub(super) action: String,
+    /// The form's token.
+    pub(super) csrf: String,
+    /// The app that the sign-in is for.
+    pub(super) client: Option<ShownClient>,
+    /// What stands in the name field.
+    pub(super) username: String,
+    /// Why the last try failed.
+    pub(super) refusal: Option<Refusal>,
+}
+
+impl LoginPage {
+    fn is_mismatch(&self) -> bool {
+        self.refusal == Some(Refusal::Mismatch)
+    }
+}
+
+fn show(app: &App, visitor: &Visitor, purpose: &Purpose, username: &str, refusal: Option<Refusal>) -> Response {
+    let (action, client, policy) = match purpose {
+        // An app that needs no consent gets its answer at the end of this form's redirects.
+        Purpose::App { sealed, client, .. } => {
+            (interaction::address("/login", sealed), Some(ShownClient::from(&**client)), CLIENT_FORM_POLICY)
+        }
+        Purpose::Plain => ("/login".to_owned(), None, PAGE_POLICY),
+    };
+    let csrf = csrf::token(app, visitor);
+    let form = LoginPage { action, csrf, client, username: shorten(username).to_owned(), refusal };
+    let status = refusal.map_or(StatusCode::OK, Refusal::status);
+    let mut response = (status, page(policy), form).into_response();
+    if let Some(Wait(seconds)) = refusal.and_then(Refusal::retry_after) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn shorten(name: &str) -> &str {
+    name.char_indices().nth(MAX_NAME_CHARS).and_then(|(end, _)| name.get(..end)).unwrap_or(name)
+}
+
+/// `GET /login`
+pub async fn get(State(state): State<AppState>, visitor: Visitor, Query(query): Query) -> Response {
+    let purpose = Purpose::open(&state.app, &visitor, query).await;
+    let answer = purpose.map(|purpose| {
+        let username = if let Purpose::App { login_hint, .. } = &purpose { login_hint } else { "" };
+        show(&state.app, &visitor, &purpose, username, None)
+    });
+    visitor.remember(&state.app, answer)
+}
+
+/// `POST /login`
+pub async fn post(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    Query(query): Query,
+    Form(form): Form,
+) -> Response {
+    let answer = sign_in(&state.app, &visitor, &headers, query, form).await;
+    visitor.remember(&state.app, answer)
+}
+
+async fn sign_in(
+    app: &App,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    query: Result<Parameters, FormError>,
+    form: Result<Parameters, FormError>,
+) -> Answer {
+    let form = unique(form)?;
+    if !csrf::is_valid(app, visitor, &form) {
+        return Err(ErrorPage::forged_form());
+    }
+    let purpose = Purpose::open(app, visitor, query).await?;
+    let username = shorten(form.get("username").unwrap_or_default());
+    let password = form.owned("password").unwrap_or_default();
+
+    let refusal = match password::prove(app, username, password, &visitor.device, app.clock.now()).await {
+        Ok(proof) => {
+            let cookie = begin_session(app, visitor, headers, &proof).await?;
+            let mut response = purpose.go_on();
+            response.headers_mut().append(header::SET_COOKIE, session::cookie(app, &cookie));
+            return Ok(response);
+        }
+        Err(LoginError::Invalid) => Refusal::Mismatch,
+        Err(LoginError::Throttled(throttled)) => Refusal::Throttled(throttled.retry_after.into()),
+        Err(LoginError::Busy) => Refusal::Busy,
+        Err(error @ (LoginError::Hash(_) | LoginError::Store(_))) => return Err(ErrorPage::broken(&error)),
+    };
+    Ok(show(app, visitor, &purpose, username, Some(refusal)))
+}
+
+/// Begins a session, with a cookie that nobody had before.
+async fn begin_session(app: &App, visitor: &Visitor, headers: &HeaderMap, proof: &Proof) -> Result<Secret, StoreError> {
+    let present = session::present(app, headers).await?;
+    let mut tx = app.store.write().await?;
+    let (_, cookie) = login::session::begin(app, &mut tx, proof, present, &visitor.device).await?;
+    tx.commit().await?;
+    Ok(cookie)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(millis: u64) -> Wait {
+        Duration::from_millis(millis).into()
+    }
+
+    #[test]
+    fn waits_are_rounded_up() {
+        assert_eq!(wait(0), Wait(1));
+        assert_eq!(wait(1_001), Wait(2));
+        assert_eq!(wait(900_000), Wait(900));
+    }
+
+    #[test]
+    fn waits_are_told_in_words() {
+        assert_eq!(wait(1).to_string(), "1 second");
+        assert_eq!(wait(64_000).to_string(), "64 seconds");
+        assert_eq!(wait(128_000).to_string(), "3 minutes");
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        assert_eq!(shorten("ada"), "ada");
+        assert_eq!(shorten(&"é".repeat(300)), "é".repeat(256));
+    }
+}

@@ -1,0 +1,52 @@
+//! The hosted pages: one file for each, with its template in `templates/page/`.
+//!
+//! Pages know nothing of the protocol. Those that a sign-in passes through get the sealed request in `i` and end with a
+//! redirect to [`RESUME`], where it is decided what comes next.
+
+pub mod assets;
+pub mod consent;
+pub mod link;
+pub mod login;
+pub mod logo;
+mod shown_client;
+pub mod signed_out;
+pub mod start;
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+
+use crate::http::{
+    error_page::ErrorPage,
+    form::{FormError, Parameters},
+    interaction::address,
+};
+
+/// What a page answers: itself, or the page that says what went wrong.
+type Answer = Result<Response, ErrorPage>;
+
+/// Where a request goes on after every page.
+const RESUME: &str = "/authorize/resume";
+/// The status of a form that is shown again, since something in it is wrong.
+const WRONG_INPUT: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+
+/// To where the request goes on.
+fn resume(sealed: &str) -> Response {
+    go_to(&address(RESUME, sealed))
+}
+
+/// POST, redirect, GET.
+fn go_to(path: &str) -> Response {
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Redirect::to(path)).into_response()
+}
+
+/// Parameters for a page of ours, each of them once.
+fn unique(parameters: Result<Parameters, FormError>) -> Result<Parameters, ErrorPage> {
+    parameters.and_then(Parameters::unique).map_err(|error| {
+        ErrorPage::bad_request(format!("Your browser sent a broken request: {error}.")).with_status(error.status())
+    })
+}
+
+#[cfg(test)]
+mod tests;

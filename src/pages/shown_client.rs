@@ -1,0 +1,51 @@
+//! What pages show of the app that a person is signing in to.
+
+use crate::domain::client::Client;
+
+/// An app, as people see it.
+#[derive(Debug)]
+pub(super) struct ShownClient {
+    /// Names it in the address of its logo.
+    pub(super) id: String,
+    /// Its name.
+    pub(super) name: String,
+    /// Stands for a logo where there is none.
+    pub(super) initial: String,
+    /// Whether it registered a logo.
+    pub(super) has_logo: bool,
+    /// Its privacy policy.
+    pub(super) policy_uri: Option<String>,
+    /// Its terms of service.
+    pub(super) tos_uri: Option<String>,
+}
+
+impl From<&Client> for ShownClient {
+    fn from(client: &Client) -> Self {
+        let metadata = &client.metadata;
+        Self {
+            id: client.id.to_string(),
+            name: metadata.client_name.clone(),
+            initial: initial(&metadata.client_name),
+            has_logo: metadata.logo_uri.is_some(),
+            policy_uri: metadata.policy_uri.as_ref().map(ToString::to_string),
+            tos_uri: metadata.tos_uri.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+/// The first letter or digit of a name.
+fn initial(name: &str) -> String {
+    name.chars().find(|c| c.is_alphanumeric()).map_or_else(|| "·".to_owned(), |first| first.to_uppercase().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_initial_is_a_letter_or_digit_and_never_an_invisible_mark() {
+        assert_eq!(initial("journal"), "J");
+        assert_eq!(initial("\u{202e}<écrin>"), "É");
+        assert_eq!(initial("—"), "·");
+    }
+}

@@ -82,7 +82,7 @@ CREATE TABLE session (
     last_seen TIMESTAMPTZ NOT NULL,
     ended_at TIMESTAMPTZ
 );
-CREATE INDEX session_user ON session (user_id);
+CREATE INDEX session_of_user ON session (user_id);
 
 -- What a person allowed a client, remembered.
 CREATE TABLE consent (

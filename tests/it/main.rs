@@ -1,1 +1,8 @@
-fn main() {}
+//! The one test binary: the provider through its router, on the database that `COUNTERSIGN_TEST_DATABASE` names (a PostgreSQL
+//! server), or on SQLite. Files mirror `src`; `attacks/` goes through the list of docs/security.md by number.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod harness;
+mod import_rule;
+mod oauth;

@@ -1,0 +1,320 @@
+//! A provider in this process: the real router, a database of its own, and a clock that stands still until it is moved.
+
+mod browser;
+mod client;
+mod database;
+mod reply;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, OnceLock},
+};
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use chrono::{DateTime, TimeDelta, Utc};
+use countersign::{
+    app::{App, Issuer},
+    clock::Clock,
+    config::Settings,
+    domain::{
+        api::Api,
+        client::Client,
+        credential::{Password, PasswordCredential},
+        key::KeyTimes,
+        session::SessionEnd,
+        user::User,
+    },
+    login,
+    random::Random,
+    router::router,
+    store::{account, api, audit, client as client_store, credential, signing_key},
+};
+use countersign_jose::{Algorithm, PrivateKey};
+use countersign_types::{ClientId, UserId};
+use http::Request;
+use serde_json::Value;
+use tower::ServiceExt;
+
+pub use self::{
+    browser::{Browser, hidden_fields},
+    client::{CHALLENGE, REDIRECT_URI, SECRET, TestClient, VERIFIER, confidential, native, public},
+    reply::{Reply, query_of},
+};
+
+/// The issuer of a development start.
+pub const ISSUER: &str = "http://localhost:8080";
+/// Everybody's password.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// A running provider.
+pub struct Server {
+    pub app: Arc<App>,
+    pub issuer: Arc<Issuer>,
+    pub clock: Clock,
+    router: Router,
+    database: database::Database,
+    settings: String,
+}
+
+impl Server {
+    /// A development start with default settings.
+    pub async fn start() -> Self {
+        Self::with_settings("").await
+    }
+
+    /// A development start with further settings, as TOML.
+    pub async fn with_settings(toml: &str) -> Self {
+        let database = database::Database::create().await;
+        Self::on(database, toml, start_time()).await
+    }
+
+    /// A start under `https://op.example`.
+    pub async fn production() -> Self {
+        let database = database::Database::create().await;
+        let master = database.folder().join("master.key");
+        std::fs::write(&master, "b25lIG1hc3RlciBrZXkgb25seSBmb3IgdGhlIHRlc3Q=").unwrap();
+        std::fs::set_permissions(&master, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let toml = format!("issuer = 'https://op.example'\nkeys.master_file = '{}'", master.display());
+        Self::on(database, &toml, start_time()).await
+    }
+
+    async fn on(database: database::Database, toml: &str, now: DateTime<Utc>) -> Self {
+        let keys = database.folder().join("keys");
+        let settings = format!(
+            "{toml}\ndatabase.url = '{}'\nkeys.dir = '{}'\npassword.memory_kib = 64\npassword.iterations = 1\n",
+            database.url(),
+            keys.display(),
+        );
+        let clock = Clock::manual(now);
+        let parsed = Settings::parse(&settings, []).unwrap();
+        let app = Arc::new(App::new(parsed, clock.clone(), Random::system()).unwrap());
+        app.store.migrate().await.unwrap();
+        seed_signing_key(&app, now).await;
+        let issuer = Arc::new(Issuer::open(&app).await.unwrap());
+        let router = router(app.clone(), issuer.clone());
+        Self { app, issuer, clock, router, database, settings: toml.to_owned() }
+    }
+
+    /// The same database under a new process: what was only in memory is gone.
+    pub async fn restart(self) -> Self {
+        let Self { app, clock, database, settings, .. } = self;
+        app.store.close().await;
+        drop(app);
+        Self::on(database, &settings, clock.now()).await
+    }
+
+    /// Moves the clock.
+    pub fn advance(&self, by: TimeDelta) {
+        self.clock.advance(by);
+    }
+
+    /// Sends a request from the usual address.
+    pub async fn send(&self, request: Request<Body>) -> Reply {
+        self.send_from(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), request).await
+    }
+
+    /// Sends a request from another address.
+    pub async fn send_from(&self, address: IpAddr, mut request: Request<Body>) -> Reply {
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from((address, 50_000))));
+        Reply::read(self.router.clone().oneshot(request).await.unwrap()).await
+    }
+
+    /// `GET` without cookies.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// `POST` of a form without cookies, with further headers.
+    pub async fn post(&self, path: &str, headers: &[(&str, &str)], form: &[(&str, &str)]) -> Reply {
+        let mut request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Body::from(encode(form))).unwrap()).await
+    }
+
+    /// A browser that has never been here.
+    pub fn browser(&self) -> Browser<'_> {
+        Browser::new(self)
+    }
+
+    /// Adds a person whose password is [`PASSWORD`].
+    pub async fn add_user(&self, email: &str, username: Option<&str>) -> User {
+        let now = self.clock.now();
+        let user = User {
+            id: UserId::new(self.app.random.id()),
+            email: email.to_owned(),
+            email_verified: true,
+            username: username.map(str::to_owned),
+            claims: serde_json::Map::new(),
+            roles: BTreeSet::new(),
+            enabled: true,
+            created_at: now,
+            updated_at: now,
+        };
+        let phc = self.app.passwords.hash(&Password::chosen(PASSWORD.to_owned()).unwrap()).await.unwrap();
+        let mut tx = self.app.store.write().await.unwrap();
+        account::insert(&mut tx, &user).await.unwrap();
+        let password = PasswordCredential { user: user.id.clone(), phc };
+        credential::set_password(&mut tx, &password, now).await.unwrap();
+        tx.commit().await.unwrap();
+        user
+    }
+
+    /// Stores an account's new values.
+    pub async fn update_user(&self, user: &User) {
+        let mut tx = self.app.store.write().await.unwrap();
+        account::update(&mut tx, user).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// What `countersign user disable` does.
+    pub async fn disable_user(&self, user: &User) {
+        let disabled = User { enabled: false, ..user.clone() };
+        let mut tx = self.app.store.write().await.unwrap();
+        account::update(&mut tx, &disabled).await.unwrap();
+        login::session::end_all(&self.app, &mut tx, user, SessionEnd::Disabled, self.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// What `countersign user set-password` does.
+    pub async fn change_password(&self, user: &User, password: &str) {
+        let phc = self.app.passwords.hash(&Password::chosen(password.to_owned()).unwrap()).await.unwrap();
+        let mut tx = self.app.store.write().await.unwrap();
+        login::link::set_password(&self.app, &mut tx, user, phc, self.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Registers a client.
+    pub async fn add_client(&self, id: &str, (metadata, secret): TestClient) -> Client {
+        let secret = secret.map(|secret| secret.store(&self.app, id));
+        let client = Client { id: ClientId::new(id), metadata, secret, enabled: true, created_at: self.clock.now() };
+        let mut tx = self.app.store.write().await.unwrap();
+        client_store::insert(&mut tx, &client).await.unwrap();
+        tx.commit().await.unwrap();
+        self.follow_changes().await;
+        client
+    }
+
+    /// Changes a client's registration.
+    pub async fn update_client(&self, client: &Client) {
+        let mut tx = self.app.store.write().await.unwrap();
+        client_store::update(&mut tx, client, self.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        self.follow_changes().await;
+    }
+
+    /// Removes a client.
+    pub async fn remove_client(&self, id: &str) {
+        let mut tx = self.app.store.write().await.unwrap();
+        client_store::delete(&mut tx, &ClientId::new(id)).await.unwrap();
+        tx.commit().await.unwrap();
+        self.follow_changes().await;
+    }
+
+    /// Registers an API with scopes of these names.
+    pub async fn add_api(&self, uri: &str, scopes: &[&str], clients: &[&str], roles: bool) {
+        let scopes: BTreeMap<_, _> =
+            scopes.iter().map(|name| (name.parse().unwrap(), format!("Words for {name}"))).collect();
+        let clients = clients.iter().map(|id| ClientId::new(*id)).collect();
+        let mut tx = self.app.store.write().await.unwrap();
+        let added = Api { uri: uri.to_owned(), scopes, roles, clients };
+        api::insert(&mut tx, &added, self.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        self.follow_changes().await;
+    }
+
+    /// What the job does every 200 ms.
+    pub async fn follow_changes(&self) {
+        self.issuer.follow_changes(&self.app).await.unwrap();
+    }
+
+    /// The kinds of the newest audit events, latest first.
+    pub async fn audit(&self, most: i64) -> Vec<audit::AuditRecord> {
+        audit::latest(&mut self.app.store.read().await.unwrap(), most).await.unwrap()
+    }
+
+    /// Userinfo with a bearer token.
+    pub async fn userinfo(&self, token: &str) -> Reply {
+        let request = Request::get("/userinfo").header("authorization", format!("Bearer {token}"));
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// A token request of a client with [`SECRET`] by HTTP Basic.
+    pub async fn token(&self, client: &str, form: &[(&str, &str)]) -> Reply {
+        self.post("/token", &[("authorization", &basic(client, SECRET))], form).await
+    }
+
+    /// Exchanges a code for the tokens of a confidential client.
+    pub async fn exchange(&self, client: &str, code: &str) -> Reply {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", REDIRECT_URI),
+            ("code_verifier", VERIFIER),
+        ];
+        self.token(client, &form).await
+    }
+
+    /// Uses a refresh token of a confidential client.
+    pub async fn refresh(&self, client: &str, token: &str) -> Reply {
+        self.token(client, &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
+    }
+
+    /// Introspects as a confidential client.
+    pub async fn introspect(&self, client: &str, token: &str) -> Value {
+        let reply = self.post("/introspect", &[("authorization", &basic(client, SECRET))], &[("token", token)]).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.json()
+    }
+
+    /// Signs a person in to a client, and gives the tokens that come of it.
+    pub async fn sign_in(&self, client: &str, user: &str, scope: &str) -> Value {
+        let code = self.browser().code(client, user, scope).await;
+        let reply = self.exchange(client, &code).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.json()
+    }
+}
+
+/// When every test begins: nothing depends on it.
+fn start_time() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+/// Generating an RSA key for each test would take longer than the test.
+async fn seed_signing_key(app: &App, now: DateTime<Utc>) {
+    static JWK: OnceLock<Vec<u8>> = OnceLock::new();
+    if !signing_key::all(&mut app.store.read().await.unwrap()).await.unwrap().is_empty() {
+        return;
+    }
+    let jwk = JWK.get_or_init(|| PrivateKey::generate(Algorithm::RS256).unwrap().to_jwk_bytes());
+    let key = signing_key::StoredKey {
+        kid: PrivateKey::from_jwk_bytes(jwk).unwrap().kid().to_owned(),
+        algorithm: "RS256".to_owned(),
+        private_jwk: jwk.clone(),
+        times: KeyTimes { published_at: now, signs_from: now, retired_at: None },
+    };
+    let mut tx = app.store.write().await.unwrap();
+    signing_key::insert(&mut tx, &key).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// The header of HTTP Basic.
+pub fn basic(id: &str, secret: &str) -> String {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let part = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    format!("Basic {}", STANDARD.encode(format!("{}:{}", part(id), part(secret))))
+}
+
+/// Pairs as a form or query.
+pub fn encode(pairs: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+/// The claims of a token, unverified.
+pub fn claims(token: &str) -> Value {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
+}

@@ -98,7 +98,8 @@ impl MasterKey {
 #[cfg(unix)]
 fn refuse_exposed(path: &Path) -> std::io::Result<bool> {
     use std::os::unix::fs::PermissionsExt;
-    Ok(std::fs::metadata(path)?.permissions().mode() & 0o007 == 0)
+    const OTHERS: u32 = 0o007;
+    Ok(std::fs::metadata(path)?.permissions().mode() & OTHERS == 0)
 }
 
 #[cfg(not(unix))]
@@ -144,6 +145,9 @@ impl SealingKey {
     }
 
     /// AES-256-GCM: nonce, ciphertext and tag in a row. `context` is not stored; the same must be given to open.
+    ///
+    /// # Panics
+    /// When memory is exhausted.
     pub fn seal(&self, plain: &[u8], context: &[u8], random: &Random) -> Vec<u8> {
         let nonce = random.bytes::<NONCE_BYTES>();
         let mut tag = [0; TAG_BYTES];

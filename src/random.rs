@@ -8,7 +8,9 @@ use crate::domain::token::Secret;
 
 /// A source of random bytes: the operating system's, through OpenSSL.
 #[derive(Clone)]
-pub struct Random(Arc<dyn Fn(&mut [u8]) + Send + Sync>);
+pub struct Random(Arc<Fill>);
+
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 impl fmt::Debug for Random {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -19,7 +21,8 @@ impl fmt::Debug for Random {
 impl Random {
     /// Bytes that nobody can guess.
     ///
-    /// The returned source panics if the operating system has no randomness: there is no safe way to go on.
+    /// # Panics
+    /// The returned source does, if the operating system has no randomness: there is no safe way to go on.
     pub fn system() -> Self {
         #[allow(clippy::disallowed_methods, clippy::expect_used)] // The one place.
         Self(Arc::new(|bytes| openssl::rand::rand_bytes(bytes).expect("the operating system has no random bytes")))

@@ -364,13 +364,14 @@ async fn store(app: &App, changed: &Client, change: Change) -> Result<(), CliErr
 }
 
 fn print_secret(client: &Client, secret: Option<&str>, out: Output) -> Result<(), CliError> {
-    let mut json = json!({ "client_id": client.id });
-    let mut text = format!("client_id: {}", client.id);
-    if let Some(secret) = secret {
-        json["client_secret"] = secret.into();
-        text = format!("{text}\nclient_secret: {secret}\nKeep the secret now: it is not shown again.");
+    let id = &client.id;
+    match secret {
+        None => out.print(&json!({ "client_id": id }), format!("client_id: {id}")),
+        Some(secret) => out.print(
+            &json!({ "client_id": id, "client_secret": secret }),
+            format!("client_id: {id}\nclient_secret: {secret}\nKeep the secret now: it is not shown again."),
+        ),
     }
-    out.print(&json, text)
 }
 
 async fn find(app: &App, id: &str) -> Result<Client, CliError> {
@@ -379,9 +380,9 @@ async fn find(app: &App, id: &str) -> Result<Client, CliError> {
 }
 
 fn to_json(client: &Client) -> Value {
-    let mut json = json!(client.metadata);
-    json["client_id"] = client.id.as_str().into();
-    json["enabled"] = client.enabled.into();
-    json["created_at"] = json!(client.created_at);
+    let mut json = json!({ "client_id": client.id, "enabled": client.enabled, "created_at": client.created_at });
+    if let (Value::Object(json), Value::Object(metadata)) = (&mut json, json!(client.metadata)) {
+        json.extend(metadata);
+    }
     json
 }

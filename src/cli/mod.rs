@@ -124,10 +124,10 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Serve => block_on(true, serve::run(settings?)),
         Command::Migrate => block_on(false, migrate(settings?, out)),
         Command::Config(command) => check::run(&command, settings, out),
-        Command::User(command) => block_on(false, user::run(command, Context::open(settings?)?, out)),
-        Command::Client(command) => block_on(false, client::run(command, Context::open(settings?)?, out)),
-        Command::Api(command) => block_on(false, api::run(command, Context::open(settings?)?, out)),
-        Command::Key(command) => block_on(false, key::run(command, Context::open(settings?)?, out)),
+        Command::User(command) => block_on(false, user::run(command, Context(settings?), out)),
+        Command::Client(command) => block_on(false, client::run(command, Context(settings?), out)),
+        Command::Api(command) => block_on(false, api::run(command, Context(settings?), out)),
+        Command::Key(command) => block_on(false, key::run(command, Context(settings?), out)),
     }
 }
 
@@ -151,10 +151,6 @@ async fn migrate(settings: Settings, out: Output) -> Result<(), CliError> {
 struct Context(Settings);
 
 impl Context {
-    fn open(settings: Settings) -> Result<Self, CliError> {
-        Ok(Self(settings))
-    }
-
     /// The services, once the database is known to have its tables.
     async fn app(self) -> Result<App, CliError> {
         let app = App::new(self.0, Clock::system(), Random::system())?;

@@ -265,11 +265,11 @@ fn parse_roles(roles: &[String]) -> Result<BTreeSet<String>, CliError> {
     let is_valid = |role: &str| role.len() <= 64 && role.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
     let roles = roles.iter().filter(|role| !role.is_empty());
     roles
-        .map(|role| match is_valid(role) {
-            true => Ok(role.clone()),
-            false => {
-                Err(CliError::new(format!("\"{role}\": a role is up to 64 ASCII characters without spaces and commas")))
+        .map(|role| {
+            if is_valid(role) {
+                return Ok(role.clone());
             }
+            Err(CliError::new(format!("\"{role}\": a role is up to 64 ASCII characters without spaces and commas")))
         })
         .collect()
 }

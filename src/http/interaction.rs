@@ -38,7 +38,7 @@ pub struct Interaction {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Sealed {
-    Inline(Interaction),
+    Inline(Box<Interaction>),
     Stored { id: String },
 }
 
@@ -80,7 +80,7 @@ impl Interaction {
     }
 
     async fn seal_in(&self, app: &App, visitor: &Visitor, context: &[u8]) -> Result<String, InteractionError> {
-        let json = encode(&Sealed::Inline(self.clone()))?;
+        let json = encode(&Sealed::Inline(Box::new(self.clone())))?;
         let json = if json.len() <= MAX_INLINE_BYTES { json } else { self.store(app, visitor).await? };
         let sealed = app.keys.interaction.seal(&json, context, &app.random);
         Ok(URL_SAFE_NO_PAD.encode(sealed))
@@ -108,7 +108,7 @@ impl Interaction {
         let json = json.map_err(|_| InteractionError::Expired)?;
         let now = app.clock.now();
         let interaction = match serde_json::from_slice(&json).map_err(|_| InteractionError::Expired)? {
-            Sealed::Inline(interaction) => interaction,
+            Sealed::Inline(interaction) => *interaction,
             Sealed::Stored { id } => {
                 let stored = pushed_request::find(&mut app.store.read().await?, &id, now).await?;
                 let stored = stored.ok_or(InteractionError::Expired)?;

@@ -42,7 +42,7 @@ impl From<HashError> for LoginError {
     fn from(error: HashError) -> Self {
         match error {
             HashError::Busy => Self::Busy,
-            other => Self::Hash(other),
+            HashError::Argon2(_) => Self::Hash(error),
         }
     }
 }

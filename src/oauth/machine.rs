@@ -252,7 +252,7 @@ fn stopped(kind: AccessTokenErrorType) -> Stopped {
         AccessTokenErrorType::UnauthorizedClient => ErrorCode::UnauthorizedClient,
         AccessTokenErrorType::UnsupportedGrantType => ErrorCode::UnsupportedGrantType,
         AccessTokenErrorType::InvalidScope => ErrorCode::InvalidScope,
-        _ => ErrorCode::InvalidRequest,
+        AccessTokenErrorType::InvalidRequest => ErrorCode::InvalidRequest,
     })
 }
 

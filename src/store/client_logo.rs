@@ -18,7 +18,8 @@ pub struct StoredLogo {
 
 /// The logo of a client, if it was ever asked for.
 pub async fn find(tx: &mut Tx, client: &ClientId) -> Result<Option<StoredLogo>, StoreError> {
-    let row: Option<(String, Option<String>, Option<Vec<u8>>, DateTime<Utc>)> = fetch_optional!(
+    type Columns = (String, Option<String>, Option<Vec<u8>>, DateTime<Utc>);
+    let row: Option<Columns> = fetch_optional!(
         tx,
         "SELECT source, content_type, image, fetched_at FROM client_logo WHERE client_id = $1",
         client.as_str(),

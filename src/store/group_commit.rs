@@ -53,8 +53,7 @@ pub(super) fn spawn(store: Weak<Inner>, mut inbox: Inbox) {
             let outcome = write(&Store(inner), &rows).await.map_err(Arc::new);
             for done in waiting {
                 let own = outcome
-                    .as_ref()
-                    .map(|()| ())
+                    .clone()
                     .map_err(|error| StoreError::Database(sqlx::Error::Io(std::io::Error::other(error.to_string()))));
                 // Whoever gave up waiting has no use for the answer.
                 let _ = done.send(own);

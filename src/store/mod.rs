@@ -133,7 +133,7 @@ impl From<sqlx::Error> for StoreError {
 
 impl StoreError {
     /// A row that cannot be read.
-    fn corrupt(table: &'static str, problem: impl ToString) -> Self {
+    fn corrupt(table: &'static str, problem: impl std::fmt::Display) -> Self {
         Self::Corrupt { table, problem: problem.to_string() }
     }
 }

@@ -14,47 +14,43 @@ use crate::store::StoreError;
 #[derive(Debug, Template)]
 #[template(path = "page/error.html")]
 pub struct ErrorPage {
-    #[template(skip)]
     status: StatusCode,
-    title: String,
+    title: &'static str,
     message: String,
+    advice: Option<&'static str>,
 }
 
 impl ErrorPage {
+    fn new(status: StatusCode, title: &'static str, message: impl Into<String>) -> Self {
+        Self { status, title, message: message.into(), advice: None }
+    }
+
     /// The app that sent the person here made a mistake.
     pub fn bad_request(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, title: "This sign-in cannot go on".to_owned(), message: message.into() }
+        let advice =
+            "Go back to the app and try again. If it happens again, tell the people who run the app what stands here.";
+        let page = Self::new(StatusCode::BAD_REQUEST, "This cannot go on", message);
+        Self { advice: Some(advice), ..page }
     }
 
     /// There is nothing at this address.
     pub fn not_found() -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            title: "There is no page here".to_owned(),
-            message: "Check the address, or go back to where you came from.".to_owned(),
-        }
+        let message = "Check the address, or go back to where you came from.";
+        Self::new(StatusCode::NOT_FOUND, "There is no page here", message)
     }
 
     /// A form did not come from a page that this browser was shown.
     pub fn forged_form() -> Self {
-        Self {
-            status: StatusCode::FORBIDDEN,
-            title: "This form has expired".to_owned(),
-            message: "Nothing was changed. Go back, reload the page and try again; if it happens again, allow cookies \
-                      for this site."
-                .to_owned(),
-        }
+        let message = "Nothing was changed. Go back, reload the page and try again; if it happens again, allow cookies for \
+                       this site.";
+        Self::new(StatusCode::FORBIDDEN, "This form has expired", message)
     }
 
     /// A request in an address is too old, or another browser's.
     pub fn expired() -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            title: "This sign-in has expired".to_owned(),
-            message:
-                "Go back to the app and sign in from there again. If it happens at once, allow cookies for this site."
-                    .to_owned(),
-        }
+        let message =
+            "Go back to the app and start from there again. If it happens at once, allow cookies for this site.";
+        Self::new(StatusCode::BAD_REQUEST, "This request has expired", message)
     }
 
     /// The app is not registered any more.
@@ -64,30 +60,21 @@ impl ErrorPage {
 
     /// A single-use link was used, or is too old.
     pub fn spent_link() -> Self {
-        Self {
-            status: StatusCode::GONE,
-            title: "This link does not work any more".to_owned(),
-            message: "It was used already, a newer one was made, or it has expired. Ask for a new one.".to_owned(),
-        }
+        let message = "It was used already, a newer one was made, or it has expired. Ask for a new one.";
+        Self::new(StatusCode::GONE, "This link does not work any more", message)
     }
 
     /// Too much at once.
     pub fn busy() -> Self {
-        Self {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            title: "Too many people at once".to_owned(),
-            message: "Wait a moment, then try again. Nothing was lost.".to_owned(),
-        }
+        let message = "Wait a moment, then try again. Nothing was lost.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Too many people at once", message)
     }
 
     /// Something broke on our side. What it was is for the log alone.
     pub fn broken(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "a page could not be answered");
-        Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            title: "Something went wrong on our side".to_owned(),
-            message: "Nothing was changed. Try again in a moment.".to_owned(),
-        }
+        let message = "Nothing was changed. Try again in a moment.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side", message)
     }
 
     /// With another status.

@@ -1,6 +1,7 @@
 //! `/client-logo/{client_id}`: the logo of an app, fetched once in a while and served from our own origin.
 //!
-//! So the app's server does not learn who is about to sign in, and no browser is handed anything but a picture.
+//! So the app's server does not learn who is about to sign in, and no browser is handed anything but a picture. Where
+//! there is none, the answer is 404 with a plain drawing, which browsers show all the same.
 
 use axum::{
     extract::{Path, State},
@@ -31,6 +32,9 @@ const KEEP_FAILURE: TimeDelta = TimeDelta::minutes(10);
 /// How long browsers may keep a picture.
 const CACHE_CONTROL: &str = "public, max-age=3600";
 
+/// What is shown instead of a logo.
+const NO_LOGO: &str = include_str!("../../templates/asset/no_logo.svg");
+
 /// A picture and its media type.
 type Picture = (String, Vec<u8>);
 
@@ -43,11 +47,11 @@ fn is_fresh(stored: &StoredLogo, source: &str, now: DateTime<Utc>) -> bool {
 /// `GET /client-logo/{client_id}`
 pub async fn get(State(state): State<AppState>, Path(client): Path<String>) -> Response {
     match find_or_fetch(&state.app, &ClientId::new(client)).await {
-        Ok(Some(picture)) => show(picture),
-        Ok(None) => StatusCode::NOT_FOUND.into_response(),
+        Ok(Some((content_type, image))) => show(StatusCode::OK, &content_type, CACHE_CONTROL, image),
+        Ok(None) => show(StatusCode::NOT_FOUND, "image/svg+xml", "no-store", NO_LOGO),
         Err(error) => {
             tracing::error!(%error, "a logo could not be served");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            show(StatusCode::INTERNAL_SERVER_ERROR, "image/svg+xml", "no-store", NO_LOGO)
         }
     }
 }
@@ -93,15 +97,15 @@ async fn fetch(app: &App, source: &str) -> Result<Option<Picture>, OutboundError
     }
 }
 
-fn show((content_type, image): Picture) -> Response {
-    let Ok(content_type) = HeaderValue::try_from(content_type) else { return StatusCode::NOT_FOUND.into_response() };
+fn show(status: StatusCode, content_type: &str, cache_control: &'static str, image: impl IntoResponse) -> Response {
+    let content_type = HeaderValue::try_from(content_type);
     let headers = [
-        (header::CONTENT_TYPE, content_type),
+        (header::CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static("application/octet-stream"))),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
-        (header::CACHE_CONTROL, HeaderValue::from_static(CACHE_CONTROL)),
+        (header::CACHE_CONTROL, HeaderValue::from_static(cache_control)),
     ];
-    (headers, image).into_response()
+    (status, headers, image).into_response()
 }
 
 #[cfg(test)]

@@ -7,4 +7,4 @@ mod verify;
 
 pub use jwks::Jwks;
 pub use keyring::{Keyring, KeyringError};
-pub use verify::{AccessTokenError, Hint, HintError, verify_access_token, verify_hint};
+pub use verify::{AccessTokenError, Hint, HintError, Verified, verify_access_token, verify_hint};

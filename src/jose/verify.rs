@@ -18,9 +18,15 @@ pub enum AccessTokenError {
     /// A token of another kind, or of another issuer.
     #[error("this is not an access token of this issuer")]
     Foreign,
-    /// Its time is over.
-    #[error("the access token has expired")]
-    Expired,
+}
+
+/// An access token of our own.
+#[derive(Debug)]
+pub enum Verified {
+    /// Its time is not over yet.
+    Live(AccessTokenClaims),
+    /// It was good once. It opens nothing; it still says truly whose it was.
+    Expired(AccessTokenClaims),
 }
 
 /// Checks an access token of our own: signature, type, issuer, time. Whether it was revoked is for the database to say.
@@ -29,7 +35,7 @@ pub fn verify_access_token(
     keyring: &Keyring,
     issuer: &str,
     now: DateTime<Utc>,
-) -> Result<AccessTokenClaims, AccessTokenError> {
+) -> Result<Verified, AccessTokenError> {
     let token = Unverified::parse(token)?;
     if token.typ() != Some(claims::ACCESS_TOKEN_TYPE) {
         return Err(AccessTokenError::Foreign);
@@ -40,10 +46,7 @@ pub fn verify_access_token(
     if claims.iss != issuer {
         return Err(AccessTokenError::Foreign);
     }
-    if now.timestamp() >= claims.exp {
-        return Err(AccessTokenError::Expired);
-    }
-    Ok(claims)
+    Ok(if now.timestamp() < claims.exp { Verified::Live(claims) } else { Verified::Expired(claims) })
 }
 
 /// Why an `id_token_hint` says nothing.

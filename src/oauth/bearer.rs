@@ -9,7 +9,7 @@ use crate::{
     app::{App, Issuer},
     domain::{client::Client, user::User},
     http::form::Parameters,
-    jose::verify_access_token,
+    jose::{Verified, verify_access_token},
     store::{StoreError, account, revocation},
 };
 
@@ -48,21 +48,36 @@ pub(super) struct LiveToken {
     pub(super) user: Option<User>,
 }
 
-/// The token, if it is one of ours, has not expired, and neither it nor anything that it hangs on was revoked.
-pub(super) async fn find_live(app: &App, issuer: &Issuer, token: &str) -> Result<Option<LiveToken>, StoreError> {
-    let Ok(claims) = verify_access_token(token, &issuer.keyring, &issuer.url, app.clock.now()) else { return Ok(None) };
+/// A token that opens nothing, with its client where our signature on it still tells whose it was.
+#[derive(Debug)]
+pub(super) struct DeadToken {
+    pub(super) client: Option<Arc<Client>>,
+}
+
+/// The token as live, if it is one of ours, has not expired, and neither it nor anything that it hangs on was revoked.
+pub(super) async fn find(app: &App, issuer: &Issuer, token: &str) -> Result<Result<LiveToken, DeadToken>, StoreError> {
+    let unknown = Ok(Err(DeadToken { client: None }));
+    let (claims, is_expired) = match verify_access_token(token, &issuer.keyring, &issuer.url, app.clock.now()) {
+        Ok(Verified::Live(claims)) => (claims, false),
+        Ok(Verified::Expired(claims)) => (claims, true),
+        Err(_) => return unknown,
+    };
     let client = app.store.client(&claims.client_id).await?;
-    let Some(client) = client.filter(|client| client.enabled) else { return Ok(None) };
+    let Some(client) = client.filter(|client| client.enabled) else { return unknown };
+    let dead = |client| Ok(Err(DeadToken { client: Some(client) }));
+    if is_expired {
+        return dead(client);
+    }
     let mut tx = app.store.read().await?;
     if revocation::is_revoked(&mut tx, &claims).await? {
-        return Ok(None);
+        return dead(client);
     }
     let user = match claims.gid {
         None => None,
         Some(_) => match account::find(&mut tx, &UserId::new(&claims.sub)).await? {
             Some(user) if user.enabled => Some(user),
-            _ => return Ok(None),
+            _ => return dead(client),
         },
     };
-    Ok(Some(LiveToken { claims, client, user }))
+    Ok(Ok(LiveToken { claims, client, user }))
 }

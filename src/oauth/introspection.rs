@@ -56,7 +56,7 @@ async fn access_token(
     caller: &Client,
     token: &str,
 ) -> Result<Option<Map<String, Value>>, StoreError> {
-    let Some(live) = bearer::find_live(app, issuer, token).await? else { return Ok(None) };
+    let Ok(live) = bearer::find(app, issuer, token).await? else { return Ok(None) };
     let claims = &live.claims;
     let is_own = claims.client_id == caller.id;
     if !is_own && !app.store.apis().await?.speaks_for(&caller.id, &claims.aud) {

@@ -20,7 +20,7 @@ use crate::{
         token::Digest,
     },
     http::{cors, form::Form, state::AppState, visitor::Caller},
-    jose::verify_access_token,
+    jose::{Verified, verify_access_token},
     login::Device,
     store::{audit, refresh_token, revocation},
 };
@@ -43,8 +43,9 @@ pub async fn post(
         let token = form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
         let now = app.clock.now();
         match verify_access_token(token, &issuer.keyring, &issuer.url, now) {
-            Ok(claims) => revoke_access_token(app, client, &claims, &device, now).await,
+            Ok(Verified::Live(claims)) => revoke_access_token(app, client, &claims, &device, now).await,
             // RFC 7009 §2.2: a token that is unknown or dead already is as good as revoked.
+            Ok(Verified::Expired(_)) => Ok(()),
             Err(_) => revoke_refresh_token(app, client, &Digest::of(token), &device, now).await,
         }
     }

@@ -1,5 +1,7 @@
 //! The userinfo endpoint (OpenID Connect Core §5.3).
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -13,7 +15,7 @@ use super::{
     error::{OAuthError, no_store},
 };
 use crate::{
-    domain::{api::OPENID, user::User},
+    domain::{api::OPENID, client::Client, user::User},
     http::{
         cors,
         form::{Form, FormError, Parameters},
@@ -78,14 +80,12 @@ async fn answer(state: &AppState, headers: &HeaderMap, form: Result<Parameters, 
             let cors = cors::answer(&state.app, headers, Some(&token.client));
             (no_store(), cors, Json(claims)).into_response()
         }
-        Err((error, token)) => {
-            let cors = cors::answer(&state.app, headers, token.as_ref().map(|token| &*token.client));
-            (cors, error).into_response()
-        }
+        Err((error, client)) => (cors::answer(&state.app, headers, client.as_deref()), error).into_response(),
     }
 }
 
-type Refused = (UserinfoError, Option<Box<LiveToken>>);
+/// Why nothing is told, and the client whose scripts may read so.
+type Refused = (UserinfoError, Option<Arc<Client>>);
 
 async fn find(
     state: &AppState,
@@ -94,12 +94,12 @@ async fn find(
 ) -> Result<(Box<LiveToken>, User), Refused> {
     let form = form.and_then(Parameters::unique).map_err(|error| (UserinfoError::Malformed(error), None))?;
     let token = bearer::read(headers, &form).map_err(|error| (UserinfoError::Presentation(error), None))?;
-    let live = bearer::find_live(&state.app, &state.issuer, token).await;
-    let mut live =
-        Box::new(live.map_err(|error| (UserinfoError::Store(error), None))?.ok_or((UserinfoError::Dead, None))?);
+    let found = bearer::find(&state.app, &state.issuer, token).await;
+    let found = found.map_err(|error| (UserinfoError::Store(error), None))?;
+    let mut live = found.map(Box::new).map_err(|dead| (UserinfoError::Dead, dead.client))?;
     match live.user.take() {
         Some(user) if live.claims.scope.contains(OPENID) => Ok((live, user)),
-        _ => Err((UserinfoError::InsufficientScope, Some(live))),
+        _ => Err((UserinfoError::InsufficientScope, Some(live.client))),
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use countersign_types::ClientId;
+use countersign_types::{ClientId, ScopeSet};
 
 use super::{
     Store, StoreError,
@@ -88,6 +88,16 @@ impl Store {
             }
         });
         Ok(apis)
+    }
+
+    /// All registered APIs, read anew if one of these scopes is not known yet: an absence is never remembered.
+    pub async fn apis_for(&self, scope: &ScopeSet) -> Result<Arc<Apis>, StoreError> {
+        let apis = self.apis().await?;
+        if scope.iter().all(|scope| apis.knows(scope)) {
+            return Ok(apis);
+        }
+        self.0.cached.apis.forget();
+        self.apis().await
     }
 
     /// Forgets what changed since the last call, here or on another node. Where the counters stand now.

@@ -54,7 +54,8 @@ pub(super) async fn parse(
     parameters: &Parameters,
 ) -> Result<AuthorizationRequest, Refused> {
     let destination = find_destination(app, parameters).await?;
-    let apis = app.store.apis().await?;
+    let asked = parameters.get("scope").and_then(|scope| scope.parse().ok()).unwrap_or_default();
+    let apis = app.store.apis_for(&asked).await?;
     let state = if parameters.is_repeated("state") { None } else { parameters.owned("state") };
     let response_mode = response_mode(parameters);
     let request = read(app, issuer, &apis, parameters, &destination, response_mode.unwrap_or(ResponseMode::Query));

@@ -21,7 +21,8 @@ use crate::{
 pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<TokenResponse, OAuthError> {
     let (app, client) = (request.app, &request.client);
     client_auth::require_confidential(client)?;
-    let apis = app.store.apis().await?;
+    let asked = request.form.get("scope").and_then(|scope| scope.parse().ok()).unwrap_or_default();
+    let apis = app.store.apis_for(&asked).await?;
 
     // Scopes of ours are about a person, and there is none.
     let is_personal = |scope: &str| STANDARD_SCOPES.iter().any(|(name, _)| *name == scope);

@@ -14,6 +14,8 @@ use crate::{
     store::{StoreError, pushed_request},
 };
 
+/// Where a request goes on after every page.
+pub const RESUME: &str = "/authorize/resume";
 /// How long a request may take through the pages.
 const LIFETIME: TimeDelta = TimeDelta::minutes(30);
 /// The longest request that travels in an address, in bytes before it is sealed.

@@ -46,7 +46,9 @@ fn is_fresh(stored: &StoredLogo, source: &str, now: DateTime<Utc>) -> bool {
 
 /// `GET /client-logo/{client_id}`
 pub async fn get(State(state): State<AppState>, Path(client): Path<String>) -> Response {
-    match find_or_fetch(&state.app, &ClientId::new(client)).await {
+    // PostgreSQL refuses a NUL in any text; no client has one in its id.
+    let found = if client.contains('\0') { Ok(None) } else { find_or_fetch(&state.app, &ClientId::new(client)).await };
+    match found {
         Ok(Some((content_type, image))) => show(StatusCode::OK, &content_type, CACHE_CONTROL, image),
         Ok(None) => show(StatusCode::NOT_FOUND, "image/svg+xml", "no-store", NO_LOGO),
         Err(error) => {

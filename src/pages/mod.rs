@@ -1,7 +1,7 @@
 //! The hosted pages: one file for each, with its template in `templates/page/`.
 //!
 //! Pages know nothing of the protocol. Those that a sign-in passes through get the sealed request in `i` and end with a
-//! redirect to [`RESUME`], where it is decided what comes next.
+//! redirect to [`interaction::RESUME`], where it is decided what comes next.
 
 pub mod assets;
 pub mod consent;
@@ -20,20 +20,18 @@ use axum::{
 use crate::http::{
     error_page::ErrorPage,
     form::{FormError, Parameters},
-    interaction::address,
+    interaction,
 };
 
 /// What a page answers: itself, or the page that says what went wrong.
 type Answer = Result<Response, ErrorPage>;
 
-/// Where a request goes on after every page.
-const RESUME: &str = "/authorize/resume";
 /// The status of a form that is shown again, since something in it is wrong.
 const WRONG_INPUT: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
 /// To where the request goes on.
 fn resume(sealed: &str) -> Response {
-    go_to(&address(RESUME, sealed))
+    go_to(&interaction::address(interaction::RESUME, sealed))
 }
 
 /// POST, redirect, GET.

@@ -17,13 +17,10 @@ use self::request::Refused;
 use crate::http::{
     error_page::ErrorPage,
     form::{Form, FormError, Parameters, Query},
-    interaction::{Interaction, InteractionError, address},
+    interaction::{Interaction, RESUME, address},
     state::AppState,
     visitor::Visitor,
 };
-
-/// Where a request goes on after a page.
-const RESUME: &str = "/authorize/resume";
 
 /// `GET /authorize`
 pub async fn get(State(state): State<AppState>, visitor: Visitor, headers: HeaderMap, Query(query): Query) -> Response {
@@ -42,7 +39,7 @@ pub async fn post(State(state): State<AppState>, visitor: Visitor, Form(form): F
     };
     match interaction.seal_for_any_browser(&state.app, &visitor).await {
         Ok(sealed) => Redirect::to(&address(RESUME, &sealed)).into_response(),
-        Err(error) => error_page(error).into_response(),
+        Err(error) => ErrorPage::from(error).into_response(),
     }
 }
 
@@ -55,13 +52,5 @@ async fn read(state: &AppState, parameters: Result<Parameters, FormError>) -> Re
         Err(Refused::Page(message)) => Err(ErrorPage::bad_request(message).into_response()),
         Err(Refused::Answer(answer)) => Err(answer.send(&state.issuer)),
         Err(Refused::Store(error)) => Err(ErrorPage::from(error).into_response()),
-    }
-}
-
-fn error_page(error: InteractionError) -> ErrorPage {
-    match error {
-        InteractionError::Expired => ErrorPage::expired(),
-        InteractionError::TooMany => ErrorPage::busy(),
-        InteractionError::Store(error) => error.into(),
     }
 }

@@ -7,7 +7,7 @@ use axum::{
 };
 use countersign_types::{GrantId, GrantType};
 
-use super::{error_page, respond::Answer};
+use super::respond::Answer;
 use crate::{
     app::App,
     domain::{
@@ -34,7 +34,7 @@ pub async fn get(State(state): State<AppState>, visitor: Visitor, headers: Heade
     let sealed = query.ok().and_then(|query| query.owned("i")).unwrap_or_default();
     let response = match Interaction::open(&state.app, &visitor, &sealed).await {
         Ok(interaction) => go_on(&state, &visitor, &headers, interaction).await,
-        Err(error) => error_page(error).into_response(),
+        Err(error) => ErrorPage::from(error).into_response(),
     };
     visitor.remember(&state.app, response)
 }
@@ -48,7 +48,7 @@ pub(super) async fn go_on(
 ) -> Response {
     match try_to_go_on(state, visitor, headers, interaction).await {
         Ok(response) => response,
-        Err(error) => error_page(error).into_response(),
+        Err(error) => ErrorPage::from(error).into_response(),
     }
 }
 
@@ -63,7 +63,7 @@ async fn try_to_go_on(
     // Meanwhile the registration may have changed.
     let still_allows = |client: &Client| client.enabled && client.allows_redirect(&request.redirect_uri);
     let Some(client) = client.filter(|client| still_allows(client)) else {
-        return Ok(ErrorPage::bad_request("This app is no longer registered here.").into_response());
+        return Ok(ErrorPage::unregistered().into_response());
     };
     let session = session::present(app, headers).await?;
     let consent = match &session {

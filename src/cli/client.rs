@@ -160,7 +160,7 @@ pub(super) async fn run(command: ClientCommand, context: Context, out: Output) -
             let removed = find(&app, &id).await?;
             let now = app.clock.now();
             let mut tx = app.store.write().await?;
-            client::delete(&mut tx, &removed.id).await?;
+            client::delete(&mut tx, &removed.id, now).await?;
             let event = Event::ClientChanged { change: Change::Removed };
             audit::record(&mut tx, &AuditEntry::new(event).client(&removed.id), now).await?;
             tx.commit().await?;

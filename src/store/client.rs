@@ -7,6 +7,7 @@ use sqlx::types::Json;
 use super::{
     StoreError, Tx,
     change::{Changed, announce},
+    revocation,
 };
 use crate::domain::client::{Client, ClientMetadata, StoredSecret};
 
@@ -87,7 +88,9 @@ pub async fn update(tx: &mut Tx, client: &Client, now: DateTime<Utc>) -> Result<
 }
 
 /// Removes a client with all that was granted to it. Whether there was one.
-pub async fn delete(tx: &mut Tx, id: &ClientId) -> Result<bool, StoreError> {
+pub async fn delete(tx: &mut Tx, id: &ClientId, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    // Its access tokens are not rows that could be removed, and another client may take its name.
+    revocation::revoke_grants_of_client(tx, id, now).await?;
     let removed = execute!(tx, "DELETE FROM client WHERE id = $1", id.as_str())?;
     announce(tx, Changed::Client).await?;
     Ok(removed > 0)

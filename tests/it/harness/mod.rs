@@ -2,7 +2,9 @@
 
 mod browser;
 mod client;
+mod crowd;
 mod database;
+mod forge;
 mod reply;
 
 use std::{
@@ -37,8 +39,10 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 pub use self::{
-    browser::{Browser, hidden_fields},
+    browser::{Browser, authorize_path, hidden_fields},
     client::{CHALLENGE, REDIRECT_URI, SECRET, TestClient, VERIFIER, confidential, native, public},
+    crowd::{CROWD, form_request, one_success},
+    forge::{Forger, b64, merge},
     reply::{Reply, query_of},
 };
 
@@ -111,7 +115,7 @@ impl Server {
 
     /// Sends a request from the usual address.
     pub async fn send(&self, request: Request<Body>) -> Reply {
-        self.send_from(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), request).await
+        self.send_from(usual_peer().ip(), request).await
     }
 
     /// Sends a request from another address.
@@ -127,11 +131,7 @@ impl Server {
 
     /// `POST` of a form without cookies, with further headers.
     pub async fn post(&self, path: &str, headers: &[(&str, &str)], form: &[(&str, &str)]) -> Reply {
-        let mut request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.send(request.body(Body::from(encode(form))).unwrap()).await
+        self.send(form_request(path, headers, form)).await
     }
 
     /// A browser that has never been here.
@@ -208,7 +208,7 @@ impl Server {
     /// Removes a client.
     pub async fn remove_client(&self, id: &str) {
         let mut tx = self.app.store.write().await.unwrap();
-        client_store::delete(&mut tx, &ClientId::new(id)).await.unwrap();
+        client_store::delete(&mut tx, &ClientId::new(id), self.clock.now()).await.unwrap();
         tx.commit().await.unwrap();
         self.follow_changes().await;
     }
@@ -276,6 +276,11 @@ impl Server {
         assert_eq!(reply.status, 200, "{}", reply.text());
         reply.json()
     }
+}
+
+/// From where most requests come.
+fn usual_peer() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 50_000))
 }
 
 /// When every test begins: nothing depends on it.

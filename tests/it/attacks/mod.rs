@@ -1,0 +1,10 @@
+//! The attacks of docs/security.md by number: each one a test that tries it. Numbers that are missing have no surface yet.
+
+mod a01_redirect_uri;
+mod a02_repeated_parameters;
+mod a03_code;
+mod a04_refresh_replay;
+mod a05_refresh_after;
+mod a06_ended_session;
+mod a07_jose;
+mod a08_client_assertion;

@@ -15,7 +15,7 @@ use crate::{
     admin::health,
     app::{App, Issuer},
     http::{error_page::ErrorPage, headers, state::AppState},
-    oauth::{authorize, end_session, introspection, metadata, revocation, token, userinfo},
+    oauth::{self, authorize, end_session, introspection, metadata, revocation, token, userinfo},
     pages,
 };
 
@@ -47,18 +47,39 @@ impl FromRef<RouterState> for Arc<metadata::Discovery> {
 /// All routes of an issuer.
 pub fn router(app: Arc<App>, issuer: Arc<Issuer>) -> Router {
     let state = AppState { app, issuer };
+    for_programs()
+        .merge(for_people())
+        .fallback(async || ErrorPage::not_found().into_response())
+        .layer(middleware::from_fn_with_state(state.clone(), headers::secure))
+        // Outermost: a defect in one request must not take the others down.
+        .layer(CatchPanicLayer::new())
+        .with_state(RouterState { state, discovery: Arc::default() })
+}
+
+/// What answers, and errs, in JSON.
+fn for_programs() -> Router<RouterState> {
     Router::new()
         // What we say of ourselves.
         .route("/.well-known/openid-configuration", get(metadata::get))
         .route("/.well-known/oauth-authorization-server", get(metadata::get))
         .route("/.well-known/jwks.json", get(metadata::jwks))
         // The protocol.
-        .route("/authorize", get(authorize::get).post(authorize::post))
-        .route("/authorize/resume", get(authorize::resume))
         .route("/token", post(token::post).options(token::preflight))
         .route("/userinfo", get(userinfo::get).post(userinfo::post).options(userinfo::preflight))
         .route("/introspect", post(introspection::post))
         .route("/revoke", post(revocation::post).options(revocation::preflight))
+        // Operations.
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .method_not_allowed_fallback(oauth::method_not_allowed)
+}
+
+/// What answers, and errs, with a page or a redirect.
+fn for_people() -> Router<RouterState> {
+    Router::new()
+        // The protocol.
+        .route("/authorize", get(authorize::get).post(authorize::post))
+        .route("/authorize/resume", get(authorize::resume))
         .route("/logout", get(end_session::get).post(end_session::post))
         // Pages.
         .route("/", get(pages::start::get))
@@ -69,12 +90,5 @@ pub fn router(app: Arc<App>, issuer: Arc<Issuer>) -> Router {
         .route("/link/done", get(pages::link::done))
         .route("/client-logo/{client_id}", get(pages::logo::get))
         .route("/assets/{name}", get(pages::assets::get))
-        // Operations.
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .fallback(async || ErrorPage::not_found().into_response())
-        .layer(middleware::from_fn_with_state(state.clone(), headers::secure))
-        // Outermost: a defect in one request must not take the others down.
-        .layer(CatchPanicLayer::new())
-        .with_state(RouterState { state, discovery: Arc::default() })
+        .method_not_allowed_fallback(async || ErrorPage::method_not_allowed().into_response())
 }

@@ -39,6 +39,12 @@ impl ErrorPage {
         Self::new(StatusCode::NOT_FOUND, "There is no page here", message)
     }
 
+    /// The page is there, but not for this method.
+    pub fn method_not_allowed() -> Self {
+        let message = "Go back to where you came from, and try again.";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "This page cannot be used like that", message)
+    }
+
     /// A form did not come from a page that this browser was shown.
     pub fn forged_form() -> Self {
         let message = "Nothing was changed. Go back, reload the page and try again; if it happens again, allow cookies for \

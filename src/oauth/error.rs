@@ -99,6 +99,12 @@ impl IntoResponse for OAuthError {
     }
 }
 
+/// The answer to a method that an endpoint does not have.
+pub async fn method_not_allowed() -> Response {
+    let error = OAuthError::invalid_request("this endpoint does not answer this method");
+    OAuthError { status: Some(StatusCode::METHOD_NOT_ALLOWED), ..error }.into_response()
+}
+
 /// Answers that nobody may keep (RFC 6749 §5.1).
 pub(super) fn no_store() -> [(header::HeaderName, HeaderValue); 2] {
     [

@@ -13,3 +13,5 @@ pub mod metadata;
 pub mod revocation;
 pub mod token;
 pub mod userinfo;
+
+pub use error::method_not_allowed;

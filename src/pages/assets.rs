@@ -1,7 +1,7 @@
 //! `/assets/…`: the stylesheet and the icon of all pages.
 
 use axum::{
-    extract::Path,
+    extract::{Path, rejection::PathRejection},
     http::{HeaderValue, header},
     response::IntoResponse,
 };
@@ -13,7 +13,8 @@ use crate::http::{assets::Asset, error_page::ErrorPage};
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// `GET /assets/{name}`
-pub async fn get(Path(name): Path<String>) -> Answer {
+pub async fn get(name: Result<Path<String>, PathRejection>) -> Answer {
+    let name = name.map_err(|_| ErrorPage::not_found())?;
     let (asset, is_exact) = Asset::named(&name).ok_or_else(ErrorPage::not_found)?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type)),

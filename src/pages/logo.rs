@@ -4,7 +4,7 @@
 //! there is none, the answer is 404 with a plain drawing, which browsers show all the same.
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -45,9 +45,11 @@ fn is_fresh(stored: &StoredLogo, source: &str, now: DateTime<Utc>) -> bool {
 }
 
 /// `GET /client-logo/{client_id}`
-pub async fn get(State(state): State<AppState>, Path(client): Path<String>) -> Response {
-    // PostgreSQL refuses a NUL in any text; no client has one in its id.
-    let found = if client.contains('\0') { Ok(None) } else { find_or_fetch(&state.app, &ClientId::new(client)).await };
+pub async fn get(State(state): State<AppState>, client: Result<Path<String>, PathRejection>) -> Response {
+    let found = match client {
+        Ok(Path(client)) => find_or_fetch(&state.app, &ClientId::new(client)).await,
+        Err(_) => Ok(None),
+    };
     match found {
         Ok(Some((content_type, image))) => show(StatusCode::OK, &content_type, CACHE_CONTROL, image),
         Ok(None) => show(StatusCode::NOT_FOUND, "image/svg+xml", "no-store", NO_LOGO),

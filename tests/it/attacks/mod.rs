@@ -8,3 +8,6 @@ mod a05_refresh_after;
 mod a06_ended_session;
 mod a07_jose;
 mod a08_client_assertion;
+mod a09_ssrf;
+mod a10_host;
+mod a20_mix_up;

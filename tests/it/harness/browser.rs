@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use http::Request;
 
-use super::{CHALLENGE, PASSWORD, REDIRECT_URI, Reply, Server, encode, query_of};
+use super::{CHALLENGE, PASSWORD, REDIRECT_URI, Reply, Server, encode};
 
 /// A browser with cookies of its own.
 pub struct Browser<'a> {
@@ -109,8 +109,7 @@ impl<'a> Browser<'a> {
     /// Signs a person in to a client and consents: the code.
     pub async fn code(&mut self, client: &str, user: &str, scope: &str) -> String {
         let reply = self.answer(client, user, &[("scope", scope)]).await;
-        let query = query_of(reply.location());
-        query.get("code").unwrap_or_else(|| panic!("no code in {}", reply.location())).clone()
+        reply.assert_code()
     }
 }
 

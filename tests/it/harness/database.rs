@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -26,6 +26,16 @@ impl Database {
         &self.url
     }
 
+    /// How many rows a table has.
+    pub async fn count(&self, table: &str) -> i64 {
+        let sql = AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+        if self.url.starts_with("sqlite:") {
+            sqlx::query_scalar(sql).fetch_one(&mut SqliteConnection::connect(&self.url).await.unwrap()).await.unwrap()
+        } else {
+            sqlx::query_scalar(sql).fetch_one(&mut PgConnection::connect(&self.url).await.unwrap()).await.unwrap()
+        }
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -44,14 +54,14 @@ async fn create_on(server: &str) -> String {
             name
         })
         .await;
-    let name = format!("test_{}", uuid_like());
+    let name = format!("test_{}", random_hex());
     run(server, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
     in_database(server, &name)
 }
 
 async fn run(server: &str, sql: &str) {
     let mut connection = PgConnection::connect(server).await.unwrap();
-    connection.execute(sqlx::AssertSqlSafe(sql.to_owned())).await.unwrap();
+    connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
     connection.close().await.unwrap();
 }
 
@@ -61,7 +71,6 @@ fn in_database(server: &str, name: &str) -> String {
     url.to_string()
 }
 
-fn uuid_like() -> String {
-    let bytes = countersign::random::Random::system().bytes::<8>();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn random_hex() -> String {
+    format!("{:016x}", u64::from_le_bytes(countersign::random::Random::system().bytes()))
 }

@@ -27,6 +27,8 @@ use countersign::{
         session::SessionEnd,
         user::User,
     },
+    jobs::sweep,
+    jose::rotation,
     login,
     random::Random,
     router::router,
@@ -57,7 +59,7 @@ pub struct Server {
     pub issuer: Arc<Issuer>,
     pub clock: Clock,
     router: Router,
-    database: database::Database,
+    database: Arc<database::Database>,
     settings: String,
 }
 
@@ -69,32 +71,31 @@ impl Server {
 
     /// A development start with further settings, as TOML.
     pub async fn with_settings(toml: &str) -> Self {
-        let database = database::Database::create().await;
-        Self::on(database, toml, start_time()).await
+        let database = Arc::new(database::Database::create().await);
+        Self::on(database, toml, Clock::manual(start_time())).await
     }
 
     /// A start under `https://op.example`.
     pub async fn production() -> Self {
-        let database = database::Database::create().await;
+        let database = Arc::new(database::Database::create().await);
         let master = database.folder().join("master.key");
         std::fs::write(&master, "b25lIG1hc3RlciBrZXkgb25seSBmb3IgdGhlIHRlc3Q=").unwrap();
         std::fs::set_permissions(&master, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         let toml = format!("issuer = 'https://op.example'\nkeys.master_file = '{}'", master.display());
-        Self::on(database, &toml, start_time()).await
+        Self::on(database, &toml, Clock::manual(start_time())).await
     }
 
-    async fn on(database: database::Database, toml: &str, now: DateTime<Utc>) -> Self {
+    async fn on(database: Arc<database::Database>, toml: &str, clock: Clock) -> Self {
         let keys = database.folder().join("keys");
         let settings = format!(
             "{toml}\ndatabase.url = '{}'\nkeys.dir = '{}'\npassword.memory_kib = 64\npassword.iterations = 1\n",
             database.url(),
             keys.display(),
         );
-        let clock = Clock::manual(now);
         let parsed = Settings::parse(&settings, []).unwrap();
         let app = Arc::new(App::new(parsed, clock.clone(), Random::system()).unwrap());
         app.store.migrate().await.unwrap();
-        seed_signing_key(&app, now).await;
+        seed_signing_key(&app, clock.now()).await;
         let issuer = Arc::new(Issuer::open(&app).await.unwrap());
         let router = router(app.clone(), issuer.clone());
         Self { app, issuer, clock, router, database, settings: toml.to_owned() }
@@ -105,7 +106,12 @@ impl Server {
         let Self { app, clock, database, settings, .. } = self;
         app.store.close().await;
         drop(app);
-        Self::on(database, &settings, clock.now()).await
+        Self::on(database, &settings, clock).await
+    }
+
+    /// Another node on the same database, with the same clock.
+    pub async fn beside(&self) -> Self {
+        Self::on(self.database.clone(), &self.settings, self.clock.clone()).await
     }
 
     /// Moves the clock.
@@ -230,7 +236,19 @@ impl Server {
         self.issuer.follow_changes(&self.app).await.unwrap();
     }
 
-    /// The kinds of the newest audit events, latest first.
+    /// What the job does every minute.
+    pub async fn keep_house(&self) {
+        rotation::maintain(&self.app.store, self.issuer.keyring.lifetimes(), self.clock.now()).await.unwrap();
+        sweep::run(&self.app).await.unwrap();
+        self.follow_changes().await;
+    }
+
+    /// How many rows a table has.
+    pub async fn count(&self, table: &str) -> i64 {
+        self.database.count(table).await
+    }
+
+    /// The newest audit events, latest first.
     pub async fn audit(&self, most: i64) -> Vec<audit::AuditRecord> {
         audit::latest(&mut self.app.store.read().await.unwrap(), most).await.unwrap()
     }
@@ -318,8 +336,17 @@ pub fn encode(pairs: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
+/// The header of a token.
+pub fn jose_header(token: &str) -> Value {
+    segment(token, 0)
+}
+
 /// The claims of a token, unverified.
 pub fn claims(token: &str) -> Value {
+    segment(token, 1)
+}
+
+fn segment(token: &str, at: usize) -> Value {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(at).unwrap()).unwrap()).unwrap()
 }

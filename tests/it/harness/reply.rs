@@ -59,12 +59,43 @@ impl Reply {
         );
     }
 
+    /// Asserts an error that is sent to the client's redirect URI with all that every answer carries: its parameters.
+    #[track_caller]
+    pub fn assert_refused(&self, error: &str) -> BTreeMap<String, String> {
+        assert!(self.location().starts_with("https://app.example/cb?"), "{}", self.location());
+        let query = self.redirect_query();
+        assert_eq!(query.get("error").map(String::as_str), Some(error), "{}", self.location());
+        assert!(query.contains_key("iss") && !query.contains_key("code"), "{}", self.location());
+        query
+    }
+
     /// Asserts a page for people, never a redirect.
     #[track_caller]
     pub fn assert_page(&self, status: u16) {
         assert_eq!(self.status, status, "{}", self.text());
         assert!(self.headers.get("location").is_none());
         assert!(self.header("content-type").unwrap().starts_with("text/html"));
+    }
+
+    /// Asserts that the person is asked to sign in.
+    #[track_caller]
+    pub fn assert_login_page(&self) {
+        self.assert_page(200);
+        assert!(self.text().contains("name=\"password\""), "{}", self.text());
+    }
+
+    /// Asserts that the person is asked for consent.
+    #[track_caller]
+    pub fn assert_consent_page(&self) {
+        self.assert_page(200);
+        assert!(self.text().contains("name=\"approve\""), "{}", self.text());
+    }
+
+    /// Asserts an answer with a code: the code.
+    #[track_caller]
+    pub fn assert_code(&self) -> String {
+        let query = self.redirect_query();
+        query.get("code").unwrap_or_else(|| panic!("no code in {}", self.location())).clone()
     }
 }
 

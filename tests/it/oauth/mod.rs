@@ -1,3 +1,12 @@
 //! The protocol endpoints, file by file as in `src/oauth`.
 
+mod authorization_code;
+mod authorize_request;
+mod authorize_session;
+mod client_auth;
 mod client_credentials;
+mod consent;
+mod cors;
+mod keys;
+mod metadata;
+mod refresh_token;

@@ -65,7 +65,7 @@ impl MasterKey {
     pub fn read_or_create(path: &Path, random: &Random) -> Result<Self, MasterKeyError> {
         let io = |source| MasterKeyError::Io { path: path.to_owned(), source };
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(io)?;
+            create_folder(folder).map_err(io)?;
         }
         // Written beside and linked into place: two starts at once agree on one key, and a crash leaves no half of one.
         if !path.try_exists().map_err(io)? {
@@ -93,6 +93,15 @@ impl MasterKey {
         let extracted = hmac(&[0; 32], &[&self.0]);
         SealingKey(hmac(&extracted, &[b"countersign/", purpose.as_bytes(), &[1]]))
     }
+}
+
+/// Makes a folder that only its owner can enter, unless there is one.
+fn create_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 #[cfg(unix)]
@@ -202,7 +211,8 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o700, 0o600));
             std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
             assert!(matches!(MasterKey::read(&path), Err(MasterKeyError::Exposed(_))));
         }

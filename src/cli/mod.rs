@@ -121,7 +121,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
     let settings = Settings::load(cli.config.as_deref(), config::process_environment());
     let out = Output { json: cli.json };
     match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => block_on(true, serve::run(settings?)),
+        Command::Serve => block_on(true, serve::run(settings?, out)),
         Command::Migrate => block_on(false, migrate(settings?, out)),
         Command::Config(command) => check::run(&command, settings, out),
         Command::User(command) => block_on(false, user::run(command, Context(settings?), out)),

@@ -1,6 +1,6 @@
 //! `serve`: the provider itself.
 
-use std::{convert::Infallible, io::Write, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use hyper::{Request, server::conn::http1, service::service_fn};
@@ -8,6 +8,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
+use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
@@ -16,7 +17,7 @@ use tokio::{
 use tower::ServiceExt;
 use tracing_subscriber::EnvFilter;
 
-use super::CliError;
+use super::{CliError, Output};
 use crate::{
     app::{App, Issuer},
     clock::Clock,
@@ -37,7 +38,7 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Connections at once; beyond it new ones wait.
 const MAX_CONNECTIONS: usize = 8_192;
 
-pub(super) async fn run(settings: Settings) -> Result<(), CliError> {
+pub(super) async fn run(settings: Settings, out: Output) -> Result<(), CliError> {
     start_log(&settings);
     let listen = settings.listen;
     let app = Arc::new(App::new(settings, Clock::system(), Random::system())?);
@@ -48,7 +49,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), CliError> {
     })?;
 
     let jobs = jobs::start(&app, &issuer);
-    greet(&app, &issuer).await?;
+    greet(&app, &issuer, out).await?;
     accept(listener, &router(app.clone(), issuer)).await?;
 
     drop(jobs);
@@ -67,26 +68,30 @@ fn start_log(settings: &Settings) {
 }
 
 /// Says what runs. Only a development start prints the first administrator's link: elsewhere it would end up in logs.
-async fn greet(app: &App, issuer: &Issuer) -> Result<(), CliError> {
+async fn greet(app: &App, issuer: &Issuer, out: Output) -> Result<(), CliError> {
     let has_administrator = account::find_administrator(&mut app.store.read().await?).await?.is_some();
-    let mut text = format!("Countersign {} is running at {}", env!("CARGO_PKG_VERSION"), issuer.url);
+    let version = env!("CARGO_PKG_VERSION");
+    let mut json = json!({ "issuer": issuer.url, "version": version });
+    let mut text = format!("Countersign {version} is running at {}", issuer.url);
     if !has_administrator && app.is_development() {
         let now = app.clock.now();
         let mut tx = app.store.write().await?;
         let secret = link::issue(app, &mut tx, &LinkPurpose::FirstAdministrator, now).await?;
         tx.commit().await?;
         let minutes = app.settings.lifetimes.link.as_secs().div_ceil(60);
+        let address = link::address(app, &secret);
         text = format!(
-            "{text}\n\nMake the first administrator here, once, within {minutes} minutes:\n{}\n\
-             (a new link: countersign user admin-link)",
-            link::address(app, &secret)
+            "{text}\n\nMake the first administrator here, once, within {minutes} minutes:\n{address}\n\
+             (a new link: countersign user admin-link)"
         );
+        if let Value::Object(json) = &mut json {
+            json.insert("administrator_link".to_owned(), address.into());
+        }
     } else if !has_administrator {
         text = format!("{text}\nThere is no administrator yet: run `countersign user admin-link`");
     }
-    let mut out = std::io::stdout().lock();
     // Whoever closed standard output does not want to know.
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    let _ = out.print(&json, text);
     Ok(())
 }
 

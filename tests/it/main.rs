@@ -5,6 +5,7 @@
 
 mod attacks;
 mod bad_input;
+mod cli;
 mod harness;
 mod import_rule;
 mod oauth;

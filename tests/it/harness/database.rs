@@ -14,9 +14,21 @@ pub struct Database {
 
 impl Database {
     pub async fn create() -> Self {
+        match std::env::var("COUNTERSIGN_TEST_DATABASE") {
+            Ok(server) => Self { folder: tempfile::tempdir().unwrap(), url: create_on(&server).await },
+            Err(_) => Self::create_empty().await,
+        }
+    }
+
+    /// A database without tables.
+    pub async fn create_empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = match std::env::var("COUNTERSIGN_TEST_DATABASE") {
-            Ok(server) => create_on(&server).await,
+            Ok(server) => {
+                let name = format!("test_{}", random_hex());
+                run(&server, &format!("CREATE DATABASE {name}")).await;
+                in_database(&server, &name)
+            }
             Err(_) => format!("sqlite://{}", folder.path().join("countersign.db").display()),
         };
         Self { folder, url }

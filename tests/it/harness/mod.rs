@@ -44,6 +44,7 @@ pub use self::{
     browser::{Browser, authorize_path, hidden_fields},
     client::{CHALLENGE, REDIRECT_URI, SECRET, TestClient, VERIFIER, confidential, native, public},
     crowd::{CROWD, form_request, one_success},
+    database::Database,
     forge::{Forger, b64, merge},
     reply::{Reply, query_of},
 };
@@ -59,7 +60,7 @@ pub struct Server {
     pub issuer: Arc<Issuer>,
     pub clock: Clock,
     router: Router,
-    database: Arc<database::Database>,
+    database: Arc<Database>,
     settings: String,
 }
 
@@ -71,13 +72,13 @@ impl Server {
 
     /// A development start with further settings, as TOML.
     pub async fn with_settings(toml: &str) -> Self {
-        let database = Arc::new(database::Database::create().await);
+        let database = Arc::new(Database::create().await);
         Self::on(database, toml, Clock::manual(start_time())).await
     }
 
     /// A start under `https://op.example`.
     pub async fn production() -> Self {
-        let database = Arc::new(database::Database::create().await);
+        let database = Arc::new(Database::create().await);
         let master = database.folder().join("master.key");
         std::fs::write(&master, "b25lIG1hc3RlciBrZXkgb25seSBmb3IgdGhlIHRlc3Q=").unwrap();
         std::fs::set_permissions(&master, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
@@ -85,7 +86,7 @@ impl Server {
         Self::on(database, &toml, Clock::manual(start_time())).await
     }
 
-    async fn on(database: Arc<database::Database>, toml: &str, clock: Clock) -> Self {
+    async fn on(database: Arc<Database>, toml: &str, clock: Clock) -> Self {
         let keys = database.folder().join("keys");
         let settings = format!(
             "{toml}\ndatabase.url = '{}'\nkeys.dir = '{}'\npassword.memory_kib = 64\npassword.iterations = 1\n",

@@ -1,0 +1,246 @@
+//! `countersign client`.
+
+use countersign_jose::{Algorithm, PrivateKey};
+use serde_json::{Value, json};
+
+use super::machine::Machine;
+
+const REDIRECT: [&str; 2] = ["--redirect-uri", "https://app.example/cb"];
+const SERVICE: [&str; 2] = ["--grant", "client_credentials"];
+
+/// `client add app` with these arguments.
+fn add(machine: &Machine, arguments: &[&str]) -> Value {
+    machine.json(&[&["client", "add", "app"], arguments].concat())
+}
+
+fn show(machine: &Machine) -> Value {
+    machine.json(&["client", "show", "app"])
+}
+
+fn write_keys(machine: &Machine) {
+    let key = PrivateKey::generate(Algorithm::ES256).unwrap().public_jwk().to_value();
+    machine.write("keys.json", &json!({ "keys": [key] }).to_string());
+}
+
+#[tokio::test]
+async fn the_secret_is_printed_once() {
+    let machine = Machine::migrated().await;
+    let added = add(&machine, &REDIRECT);
+    assert_eq!(added.as_object().unwrap().keys().collect::<Vec<_>>(), ["client_id", "client_secret"]);
+    let secret = added["client_secret"].as_str().unwrap();
+    assert_eq!(secret.len(), 43);
+    for command in [&["client", "show", "app"] as &[&str], &["client", "list"], &["client", "list", "--json"]] {
+        let text = machine.run(command).assert_ok();
+        assert!(text.contains("app") && !text.contains(secret) && !text.contains("secret\":"), "{text}");
+    }
+    let text = machine.run(&[&["client", "add", "other"], &REDIRECT[..]].concat()).assert_ok();
+    assert!(text.contains("client_secret: ") && text.contains("not shown again"), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_not_said_has_a_safe_default() {
+    let machine = Machine::migrated().await;
+    add(&machine, &REDIRECT);
+    let mut shown = show(&machine);
+    assert!(shown.as_object_mut().unwrap().remove("created_at").is_some());
+    assert_eq!(
+        shown,
+        json!({
+            "client_id": "app",
+            "client_name": "app",
+            "enabled": true,
+            "token_endpoint_auth_method": "client_secret_basic",
+            "redirect_uris": ["https://app.example/cb"],
+            "post_logout_redirect_uris": [],
+            "origins": [],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "scope": "email offline_access openid profile",
+            "first_party": false,
+            "pkce_exempt": false,
+        })
+    );
+}
+
+#[tokio::test]
+async fn everything_that_is_said_is_kept() {
+    let machine = Machine::migrated().await;
+    machine.run(&["api", "add", "https://api.example", "--scope", "read=Read it"]).assert_ok();
+    write_keys(&machine);
+    let added = add(
+        &machine,
+        &[
+            "--name",
+            "The <App>",
+            "--first-party",
+            "--auth-method",
+            "private_key_jwt",
+            "--auth-signing-alg",
+            "ES256",
+            "--jwks",
+            "keys.json",
+            "--redirect-uri",
+            "https://app.example/cb?x=1",
+            "--redirect-uri",
+            "com.example.app:/cb",
+            "--post-logout-redirect-uri",
+            "https://app.example/bye",
+            "--origin",
+            "https://spa.example",
+            "--grant",
+            "authorization_code",
+            "--grant",
+            "client_credentials",
+            "--response-type",
+            "code",
+            "--scope",
+            "openid",
+            "--scope",
+            "read",
+            "--no-pkce",
+            "--logo-uri",
+            "https://app.example/logo.png",
+            "--policy-uri",
+            "https://app.example/policy",
+            "--tos-uri",
+            "https://app.example/terms",
+        ],
+    );
+    assert_eq!(added, json!({ "client_id": "app" }), "it has a key, so it needs no secret");
+    let shown = show(&machine);
+    for (name, value) in [
+        ("client_name", json!("The <App>")),
+        ("first_party", json!(true)),
+        ("token_endpoint_auth_method", json!("private_key_jwt")),
+        ("token_endpoint_auth_signing_alg", json!("ES256")),
+        ("redirect_uris", json!(["https://app.example/cb?x=1", "com.example.app:/cb"])),
+        ("post_logout_redirect_uris", json!(["https://app.example/bye"])),
+        ("origins", json!(["https://spa.example"])),
+        ("grant_types", json!(["authorization_code", "client_credentials"])),
+        ("response_types", json!(["code"])),
+        ("scope", json!("openid read")),
+        ("pkce_exempt", json!(true)),
+        ("logo_uri", json!("https://app.example/logo.png")),
+        ("policy_uri", json!("https://app.example/policy")),
+        ("tos_uri", json!("https://app.example/terms")),
+    ] {
+        assert_eq!(shown[name], value, "{name}");
+    }
+    assert_eq!(shown["jwks"]["keys"][0]["kty"], json!("EC"));
+    assert!(shown["jwks"]["keys"][0].get("d").is_none());
+}
+
+#[tokio::test]
+async fn a_public_client_has_no_secret() {
+    let machine = Machine::migrated().await;
+    assert_eq!(add(&machine, &[&["--public"], &REDIRECT[..]].concat()), json!({ "client_id": "app" }));
+    assert_eq!(show(&machine)["token_endpoint_auth_method"], json!("none"));
+    machine.run(&["client", "rotate-secret", "app"]).assert_fails("the client app has no secret");
+}
+
+#[tokio::test]
+async fn registrations_that_could_never_work_or_open_too_much_are_refused() {
+    let machine = Machine::migrated().await;
+    machine.write("empty.json", r#"{"keys":[]}"#);
+    machine.write("broken.json", "{");
+    for (arguments, words) in [
+        (&["app"] as &[&str], "needs a --redirect-uri"),
+        (&["a b", REDIRECT[0], REDIRECT[1]], "printable ASCII"),
+        (&["app", "--name", " ", REDIRECT[0], REDIRECT[1]], "--name must be"),
+        (&["app", "--public", "--auth-method", "client_secret_post", REDIRECT[0], REDIRECT[1]], "public client cannot"),
+        (&["app", "--public", "--grant", "client_credentials"], "public client cannot"),
+        (&["app", "--public", "--no-pkce", REDIRECT[0], REDIRECT[1]], "public client cannot"),
+        (&["app", "--auth-method", "private_key_jwt", REDIRECT[0], REDIRECT[1]], "--jwks FILE"),
+        (&["app", "--jwks", "none.json", REDIRECT[0], REDIRECT[1]], "the key file none.json"),
+        (&["app", "--jwks", "broken.json", REDIRECT[0], REDIRECT[1]], "the key file broken.json"),
+        (
+            &["app", "--auth-method", "private_key_jwt", "--jwks", "empty.json", REDIRECT[0], REDIRECT[1]],
+            "no key that can verify",
+        ),
+        (&["app", "--auth-signing-alg", "RS256", REDIRECT[0], REDIRECT[1]], "--auth-signing-alg does not fit"),
+        (&["app", "--scope", "read", REDIRECT[0], REDIRECT[1]], "no API owns the scope read"),
+        (&["app", "--public", "--secret-stdin", REDIRECT[0], REDIRECT[1]], "has no secret"),
+    ] {
+        machine.run(&[&["client", "add"], arguments].concat()).assert_fails(words);
+    }
+    assert_eq!(machine.json(&["client", "list"]), json!([]));
+    add(&machine, &REDIRECT);
+    machine.run(&[&["client", "add", "app"], &REDIRECT[..]].concat()).assert_fails("there is a client app already");
+}
+
+#[tokio::test]
+async fn what_is_set_replaces_what_was_there_and_the_rest_stays() {
+    let machine = Machine::migrated().await;
+    add(&machine, &[&["--first-party", "--name", "Before"], &REDIRECT[..]].concat());
+    let before = show(&machine);
+    let set = ["client", "set", "app", "--redirect-uri", "https://new.example/cb", "--first-party=false"];
+    let changed = machine.json(&set);
+    assert_eq!(changed["redirect_uris"], json!(["https://new.example/cb"]));
+    assert_eq!(changed["first_party"], json!(false));
+    assert_eq!((&changed["client_name"], &changed["scope"]), (&before["client_name"], &before["scope"]));
+    assert_eq!(show(&machine), changed);
+    assert_eq!(machine.json(&["client", "set", "app", "--enabled", "false"])["enabled"], json!(false));
+    assert!(machine.run(&["client", "list"]).assert_ok().contains("disabled"));
+}
+
+#[tokio::test]
+async fn a_change_that_would_leave_the_client_without_its_secret_is_refused() {
+    let machine = Machine::migrated().await;
+    add(&machine, &REDIRECT);
+    let before = show(&machine);
+    for method in ["none", "client_secret_jwt"] {
+        let set = ["client", "set", "app", "--auth-method", method];
+        machine.run(&set).assert_fails("remove the client and add it again");
+    }
+    machine.run(&["client", "set", "app", "--scope", "nobodys"]).assert_fails("no API owns the scope nobodys");
+    assert_eq!(show(&machine), before);
+    machine.run(&["client", "set", "app", "--auth-method", "client_secret_post"]).assert_ok();
+}
+
+#[tokio::test]
+async fn a_removed_client_is_gone() {
+    let machine = Machine::migrated().await;
+    add(&machine, &REDIRECT);
+    assert_eq!(machine.json(&["client", "remove", "app"]), json!({ "removed": "app" }));
+    assert_eq!(machine.json(&["client", "list"]), json!([]));
+}
+
+#[tokio::test]
+async fn imported_secrets_work_whether_weak_or_strong_and_are_not_repeated() {
+    let machine = Machine::new().await;
+    let server = machine.serve().await;
+    let strong = "0123456789abcdef0123456789abcdef";
+    for (id, secret) in [("weak", "hunter2"), ("strong", strong)] {
+        let add = ["client", "add", id, "--secret-stdin", SERVICE[0], SERVICE[1], "--json"];
+        let added = machine.run_with_input(&add, &format!("{secret}\n")).json();
+        assert_eq!(added, json!({ "client_id": id }));
+        assert_eq!(server.client_token(id, secret).await.0, 200, "{id}");
+        assert_eq!(server.client_token(id, "another").await.0, 401, "{id}");
+    }
+    let jwt = ["client", "add", "jwt", "--auth-method", "client_secret_jwt", "--secret-stdin", SERVICE[0], SERVICE[1]];
+    machine.run_with_input(&jwt, "hunter2").assert_fails("at least 32 bytes");
+    machine.run_with_input(&jwt, strong).assert_ok();
+    machine.run_with_input(&["client", "rotate-secret", "weak", "--secret-stdin"], "").assert_fails("was empty");
+}
+
+#[tokio::test]
+async fn a_running_server_sees_every_change_of_a_client_soon() {
+    let machine = Machine::new().await;
+    let server = machine.serve().await;
+    let works = async |secret: &Value| server.client_token("app", secret.as_str().unwrap()).await.0 == 200;
+    assert_eq!(server.client_token("app", "none").await.0, 401);
+
+    let first = add(&machine, &SERVICE)["client_secret"].clone();
+    server.soon(async || works(&first).await).await;
+    let second = machine.json(&["client", "rotate-secret", "app"])["client_secret"].clone();
+    assert_ne!(first, second);
+    server.soon(async || works(&second).await && !works(&first).await).await;
+
+    machine.run(&["client", "set", "app", "--enabled", "false"]).assert_ok();
+    server.soon(async || !works(&second).await).await;
+    machine.run(&["client", "set", "app", "--enabled", "true"]).assert_ok();
+    server.soon(async || works(&second).await).await;
+
+    machine.run(&["client", "remove", "app"]).assert_ok();
+    server.soon(async || !works(&second).await).await;
+}

@@ -1,0 +1,84 @@
+//! `countersign key`.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::{machine::Machine, running::Running};
+use crate::harness::jose_header;
+
+fn states(machine: &Machine) -> Vec<(Value, Value)> {
+    let keys = machine.json(&["key", "list"]);
+    keys.as_array().unwrap().iter().map(|key| (key["kid"].clone(), key["state"].clone())).collect()
+}
+
+fn time(value: &Value) -> DateTime<Utc> {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+async fn published(server: &Running, kid: &Value) -> bool {
+    server.get("/.well-known/jwks.json").await.1.contains(kid.as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_new_key_is_published_now_and_signs_one_cache_time_later() {
+    let machine = Machine::migrated().await;
+    assert_eq!(machine.json(&["key", "list"]), json!([]));
+    // Of the first key nobody can have cached anything.
+    let first = machine.json(&["key", "rotate"])["kid"].clone();
+    assert_eq!(states(&machine), [(first.clone(), json!("signing"))]);
+
+    let second = machine.json(&["key", "rotate"])["kid"].clone();
+    let mut both = states(&machine);
+    both.sort_by_key(|(_, state)| state.to_string());
+    assert_eq!(both, [(second.clone(), json!("published")), (first, json!("signing"))]);
+    let listed = machine.json(&["key", "list"]);
+    let listed = listed.as_array().unwrap().iter().find(|key| key["kid"] == second).unwrap();
+    assert_eq!(listed["algorithm"], json!("RS256"));
+    assert_eq!(time(&listed["signs_from"]) - time(&listed["published_at"]), TimeDelta::hours(1));
+
+    let text = machine.run(&["key", "list"]).assert_ok();
+    assert!(text.contains("SIGNS FROM") && text.contains("published") && text.contains(second.as_str().unwrap()));
+}
+
+#[tokio::test]
+async fn nothing_of_a_private_key_is_printed() {
+    let machine = Machine::migrated().await;
+    let rotated = machine.json(&["key", "rotate"]);
+    assert_eq!(rotated.as_object().unwrap().keys().collect::<Vec<_>>(), ["kid", "signs_from"]);
+    let listed = machine.json(&["key", "list"]);
+    let names: std::collections::BTreeSet<_> = listed[0].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        names.into_iter().collect::<Vec<_>>(),
+        ["algorithm", "kid", "published_at", "retired_at", "signs_from", "state"]
+    );
+}
+
+#[tokio::test]
+async fn a_running_server_publishes_a_new_key_soon_and_signs_with_it_when_it_is_urgent() {
+    let machine = Machine::new().await;
+    let server = machine.serve().await;
+    let secret = machine.json(&["client", "add", "app", "--grant", "client_credentials"])["client_secret"].clone();
+    let signing_kid = async || {
+        let (_, answer) = server.client_token("app", secret.as_str().unwrap()).await;
+        jose_header(answer["access_token"].as_str().unwrap())["kid"].clone()
+    };
+    let (first, _) = states(&machine).remove(0);
+
+    let second = machine.json(&["key", "rotate"])["kid"].clone();
+    server.soon(async || published(&server, &second).await).await;
+    assert_eq!(signing_kid().await, first);
+
+    let urgent = machine.json(&["key", "rotate", "--now"])["kid"].clone();
+    server.soon(async || signing_kid().await == urgent).await;
+    assert!(published(&server, &first).await, "tokens that it signed are still about");
+}
+
+#[tokio::test]
+async fn keys_that_were_sealed_under_another_master_key_are_named_as_such() {
+    let machine = Machine::migrated().await;
+    machine.run(&["key", "rotate"]).assert_ok();
+    let machine = machine.with("KEYS__DIR", "other");
+    for command in ["list", "rotate"] {
+        machine.run(&["key", command]).assert_fails("is keys.master_file the one that this database was made with?");
+    }
+}

@@ -1,0 +1,122 @@
+//! The command line, as the built program: what it does and prints, how it fails, and that a running server notices.
+
+mod api;
+mod client;
+mod config;
+mod key;
+mod machine;
+mod migrate;
+mod running;
+mod serve;
+mod user;
+
+use self::machine::Machine;
+
+/// Every command that works on what is stored, with the least that it needs.
+const STORED: [&[&str]; 19] = [
+    &["user", "add", "ada@example.com"],
+    &["user", "list"],
+    &["user", "show", "ada@example.com"],
+    &["user", "set", "ada@example.com", "name=Ada"],
+    &["user", "disable", "ada@example.com"],
+    &["user", "enable", "ada@example.com"],
+    &["user", "set-password", "ada@example.com"],
+    &["user", "admin-link"],
+    &["client", "add", "app", "--redirect-uri", "https://app.example/cb"],
+    &["client", "list"],
+    &["client", "show", "app"],
+    &["client", "set", "app", "--name", "The App"],
+    &["client", "rotate-secret", "app"],
+    &["client", "remove", "app"],
+    &["api", "add", "https://api.example", "--scope", "read=Read"],
+    &["api", "list"],
+    &["api", "remove", "https://api.example"],
+    &["key", "list"],
+    &["key", "rotate"],
+];
+
+#[tokio::test]
+async fn every_command_prints_json_when_asked_and_text_for_people_when_not() {
+    let (machine, other) = (Machine::migrated().await, Machine::migrated().await);
+    for command in STORED {
+        let json = machine.json(command);
+        assert!(json.is_object() || json.is_array(), "{command:?}: {json}");
+        let text = other.run(command).assert_ok();
+        assert!(!text.trim().is_empty() && text.ends_with('\n'), "{command:?}");
+        assert!(command[1] == "show" || !text.starts_with(['{', '[']), "{command:?}: {text}");
+    }
+    // The flag may stand anywhere.
+    assert!(machine.run(&["--json", "user", "list"]).json().is_array());
+}
+
+#[tokio::test]
+async fn no_command_but_serve_and_migrate_touches_the_schema() {
+    let machine = Machine::new().await;
+    for command in STORED {
+        machine.run(command).assert_fails("run `countersign migrate` or `countersign serve` first");
+    }
+    assert_eq!(machine.json(&["migrate"]), serde_json::json!({ "migrated": true }));
+    assert_eq!(machine.json(&["user", "list"]), serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named_in_one_line() {
+    let machine = Machine::migrated().await;
+    for (command, words) in [
+        (&["user", "show", "ada"] as &[&str], "there is no account ada; `countersign user list` shows all"),
+        (&["user", "set", "ada", "name=Ada"], "there is no account ada"),
+        (&["user", "disable", "ada"], "there is no account ada"),
+        (&["user", "enable", "ada"], "there is no account ada"),
+        (&["user", "set-password", "ada"], "there is no account ada"),
+        (&["client", "show", "app"], "there is no client app; `countersign client list` shows all"),
+        (&["client", "set", "app", "--name", "App"], "there is no client app"),
+        (&["client", "remove", "app"], "there is no client app"),
+        (&["client", "rotate-secret", "app"], "there is no client app"),
+        (&["api", "remove", "https://api.example"], "there is no API https://api.example; `countersign api list`"),
+    ] {
+        machine.run(command).assert_fails(words);
+        machine.run(&[command, &["--json"]].concat()).assert_fails(words);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_understood_is_told_with_status_2() {
+    let machine = Machine::new().await;
+    for (command, words) in [
+        (&["sreve"] as &[&str], "sreve"),
+        (&["user"], "Usage"),
+        (&["user", "add"], "<EMAIL>"),
+        (&["user", "set", "ada"], "<CLAIM=VALUE>"),
+        (&["user", "list", "--all"], "--all"),
+        (&["client", "add"], "<ID>"),
+        (&["client", "add", "app", "--redirect-uri", "https://app.example/cb#part"], "fragment"),
+        (&["client", "add", "app", "--redirect-uri", "http://app.example/cb"], "use https"),
+        (&["client", "add", "app", "--redirect-uri", "javascript:alert(1)"], "private-use scheme"),
+        (&["client", "add", "app", "--post-logout-redirect-uri", "/bye"], "absolute"),
+        (&["client", "add", "app", "--origin", "https://app.example/path"], "not a web origin"),
+        (&["client", "add", "app", "--auth-method", "password"], "password"),
+        (&["client", "add", "app", "--auth-signing-alg", "none"], "none"),
+        (&["client", "add", "app", "--grant", "implicit"], "implicit"),
+        (&["client", "add", "app", "--response-type", "token"], "token"),
+        (&["client", "add", "app", "--scope", "a b"], "--scope"),
+        (&["client", "add", "app", "--logo-uri", "data:image/png,"], "data:image/png,"),
+        (&["client", "set", "app", "--enabled", "perhaps"], "perhaps"),
+        (&["api", "add", "https://api.example"], "--scope"),
+        (&["key", "rotate", "--soon"], "--soon"),
+        (&["config"], "Usage"),
+        (&["config", "print"], "print"),
+    ] {
+        machine.run(command).assert_misused(words);
+    }
+    assert!(machine.files().is_empty(), "{:?}", machine.files());
+}
+
+#[tokio::test]
+async fn help_and_version_need_nothing() {
+    let machine = Machine::new().await.with("DATABASE__URL", "rubbish");
+    assert!(machine.run(&["--version"]).assert_ok().starts_with("countersign "));
+    for command in ["serve", "migrate", "config", "user", "client", "api", "key"] {
+        assert!(machine.run(&["--help"]).assert_ok().contains(command));
+        machine.run(&[command, "--help"]).assert_ok();
+    }
+}

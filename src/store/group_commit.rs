@@ -1,21 +1,52 @@
 //! One commit for many requests.
 //!
-//! A client's token for itself has no durable effect but its audit row. Such rows wait here for each other: while one
-//! batch is being written the next one gathers, so under load an fsync is shared and an idle server waits for nobody.
+//! Effects of requests that are under way at the same time are written in one transaction: while one batch is being written the
+//! next one gathers. So under load an fsync is shared, and an idle server waits for nobody. An effect knows nothing of its
+//! neighbours: if one of them fails, or finds that it came too late, the batch is rolled back and each is tried alone.
 
-use std::sync::{Arc, Weak};
+use std::{future::Future, pin::Pin, sync::Weak};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Inner, Store, StoreError, audit};
+use super::{Engine, Inner, Store, StoreError, Tx, audit};
 use crate::domain::event::AuditEntry;
 
 /// Requests that may wait at once; beyond it new ones wait for a place.
 const QUEUE: usize = 4_096;
-/// Rows of one commit.
+/// Effects of one commit.
 const MAX_BATCH: usize = 256;
 
-type Waiting = (audit::Row, oneshot::Sender<Result<(), StoreError>>);
+/// Whether an effect stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is durable.
+    Done,
+    /// It came too late: another request was first. Nothing of it was written.
+    TooLate,
+}
+
+/// An outcome that comes later.
+pub type Applied<'a> = Pin<Box<dyn Future<Output = Result<Outcome, StoreError>> + Send + 'a>>;
+
+/// What one request writes. It may be applied more than once, each time to a transaction that knows nothing of the time before.
+pub trait Effect: Send + Sync + 'static {
+    /// Writes it. After [`Outcome::TooLate`] or an error the transaction is rolled back.
+    fn apply<'a>(&'a self, tx: &'a mut Tx) -> Applied<'a>;
+}
+
+impl Effect for audit::Row {
+    fn apply<'a>(&'a self, tx: &'a mut Tx) -> Applied<'a> {
+        Box::pin(async move {
+            self.insert(tx).await?;
+            Ok(Outcome::Done)
+        })
+    }
+}
+
+struct Waiting {
+    effect: Box<dyn Effect>,
+    done: oneshot::Sender<Result<Outcome, StoreError>>,
+}
 
 /// The way into the next batch.
 #[derive(Debug)]
@@ -29,6 +60,13 @@ impl Committer {
         let (sender, receiver) = mpsc::channel(QUEUE);
         (Self(sender), Inbox(receiver))
     }
+
+    async fn apply(&self, effect: Box<dyn Effect>) -> Result<Outcome, StoreError> {
+        let (done, outcome) = oneshot::channel();
+        let closed = || StoreError::Database(sqlx::Error::PoolClosed);
+        self.0.send(Waiting { effect, done }).await.map_err(|_| closed())?;
+        outcome.await.unwrap_or_else(|_| Err(closed()))
+    }
 }
 
 impl Store {
@@ -36,10 +74,17 @@ impl Store {
     pub async fn record_alone(&self, entry: &AuditEntry) -> Result<(), StoreError> {
         let inner = &self.0;
         let row = audit::Row::of_nobody(entry, inner.clock.now(), &inner.audit, &inner.random);
-        let (done, outcome) = oneshot::channel();
-        let closed = || StoreError::Database(sqlx::Error::PoolClosed);
-        inner.committer.0.send((row, done)).await.map_err(|_| closed())?;
-        outcome.await.unwrap_or_else(|_| Err(closed()))
+        inner.committer.apply(Box::new(row)).await.map(drop)
+    }
+
+    /// Writes an effect, in a transaction that it may share with others. Returns when it is durable.
+    pub async fn apply(&self, effect: impl Effect) -> Result<Outcome, StoreError> {
+        match &self.0.engine {
+            // One writes at a time anyway.
+            Engine::Sqlite(_) => self.0.committer.apply(Box::new(effect)).await,
+            // Many write at once, and those that lock the same rows must not wait for a batch of strangers.
+            Engine::Postgres(_) => alone(self, &effect).await,
+        }
     }
 }
 
@@ -49,23 +94,33 @@ pub(super) fn spawn(store: Weak<Inner>, mut inbox: Inbox) {
         let mut batch = Vec::new();
         while inbox.0.recv_many(&mut batch, MAX_BATCH).await > 0 {
             let Some(inner) = store.upgrade() else { return };
-            let (rows, waiting): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
-            let outcome = write(&Store(inner), &rows).await.map_err(Arc::new);
-            for done in waiting {
-                let own = outcome
-                    .clone()
-                    .map_err(|error| StoreError::Database(sqlx::Error::Io(std::io::Error::other(error.to_string()))));
+            let store = Store(inner);
+            let all_done = matches!(together(&store, &batch).await, Ok(Outcome::Done));
+            for Waiting { effect, done } in batch.drain(..) {
+                let outcome = if all_done { Ok(Outcome::Done) } else { alone(&store, &*effect).await };
                 // Whoever gave up waiting has no use for the answer.
-                let _ = done.send(own);
+                let _ = done.send(outcome);
             }
         }
     });
 }
 
-async fn write(store: &Store, rows: &[audit::Row]) -> Result<(), StoreError> {
+async fn together(store: &Store, batch: &[Waiting]) -> Result<Outcome, StoreError> {
     let mut tx = store.write().await?;
-    for row in rows {
-        row.insert(&mut tx).await?;
+    for waiting in batch {
+        if waiting.effect.apply(&mut tx).await? == Outcome::TooLate {
+            return Ok(Outcome::TooLate);
+        }
     }
-    tx.commit().await
+    tx.commit().await?;
+    Ok(Outcome::Done)
+}
+
+async fn alone(store: &Store, effect: &dyn Effect) -> Result<Outcome, StoreError> {
+    let mut tx = store.write().await?;
+    let outcome = effect.apply(&mut tx).await?;
+    if outcome == Outcome::Done {
+        tx.commit().await?;
+    }
+    Ok(outcome)
 }

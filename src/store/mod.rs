@@ -7,12 +7,13 @@
 use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    ConnectOptions, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    ConnectOptions, PgConnection, PgPool, Postgres, SqliteConnection, Transaction,
     migrate::Migrator,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+
+use self::sqlite::Sqlite;
 
 use crate::{
     clock::Clock,
@@ -24,8 +25,9 @@ use crate::{
 macro_rules! on {
     ($tx:expr, $connection:ident => $query:expr) => {
         match $tx.connection() {
-            $crate::store::Connection::Sqlite($connection) => $query,
-            $crate::store::Connection::Postgres($connection) => $query,
+            Ok($crate::store::Connection::Sqlite($connection)) => $query,
+            Ok($crate::store::Connection::Postgres($connection)) => $query,
+            Err(error) => Err(error),
         }
     };
 }
@@ -68,7 +70,7 @@ pub mod client_logo;
 pub mod code;
 pub mod consent;
 pub mod credential;
-mod group_commit;
+pub mod group_commit;
 pub mod link;
 pub mod person_grant;
 pub mod pushed_request;
@@ -77,12 +79,11 @@ pub mod replay_guard;
 pub mod revocation;
 pub mod session;
 pub mod signing_key;
+mod sqlite;
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// How many readers SQLite gets: more than cores gains nothing, and each has a cache of its own.
-const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -139,8 +140,8 @@ impl StoreError {
 }
 
 #[derive(Debug)]
-enum Pools {
-    Sqlite { readers: SqlitePool, writer: SqlitePool, path: Option<PathBuf> },
+enum Engine {
+    Sqlite(Sqlite),
     Postgres(PgPool),
 }
 
@@ -150,7 +151,7 @@ pub struct Store(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    pools: Pools,
+    engine: Engine,
     clock: Clock,
     random: Random,
     audit: audit::Keys,
@@ -174,26 +175,26 @@ pub struct Tx {
 
 #[derive(Debug)]
 enum Handle {
-    SqliteReader(PoolConnection<Sqlite>),
-    SqliteWriter(Transaction<'static, Sqlite>),
+    SqliteReader(sqlite::Reader),
+    SqliteWriter(sqlite::Writer),
     PostgresReader(PoolConnection<Postgres>),
     PostgresWriter(Transaction<'static, Postgres>),
 }
 
 impl Tx {
-    pub(crate) fn connection(&mut self) -> Connection<'_> {
-        match &mut self.handle {
-            Handle::SqliteReader(connection) => Connection::Sqlite(connection),
-            Handle::SqliteWriter(transaction) => Connection::Sqlite(transaction),
+    pub(crate) fn connection(&mut self) -> Result<Connection<'_>, sqlx::Error> {
+        Ok(match &mut self.handle {
+            Handle::SqliteReader(reader) => Connection::Sqlite(reader.connection()?),
+            Handle::SqliteWriter(writer) => Connection::Sqlite(writer.connection()?),
             Handle::PostgresReader(connection) => Connection::Postgres(connection),
             Handle::PostgresWriter(transaction) => Connection::Postgres(transaction),
-        }
+        })
     }
 
     /// Makes everything that happened in this transaction durable, all of it or nothing.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.handle {
-            Handle::SqliteWriter(transaction) => transaction.commit().await?,
+            Handle::SqliteWriter(writer) => writer.commit().await?,
             Handle::PostgresWriter(transaction) => transaction.commit().await?,
             Handle::SqliteReader(_) | Handle::PostgresReader(_) => {}
         }
@@ -208,18 +209,18 @@ impl Tx {
 impl Store {
     /// Opens the database without touching its schema. Nothing is read yet, and PostgreSQL is not even connected.
     pub fn open(url: &str, master: &MasterKey, clock: Clock, random: Random) -> Result<Self, StoreError> {
-        let pools = if url.starts_with("sqlite:") {
-            Self::open_sqlite(url)?
+        let engine = if url.starts_with("sqlite:") {
+            Engine::Sqlite(Sqlite::new(url)?)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(url)?.disable_statement_logging().application_name("countersign");
             let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
-            Pools::Postgres(pool.connect_lazy_with(options))
+            Engine::Postgres(pool.connect_lazy_with(options))
         } else {
             return Err(StoreError::UnknownEngine);
         };
         let (committer, inbox) = group_commit::Committer::new();
         let store = Self(Arc::new(Inner {
-            pools,
+            engine,
             clock,
             random,
             audit: audit::Keys::new(master),
@@ -231,66 +232,40 @@ impl Store {
         Ok(store)
     }
 
-    fn open_sqlite(url: &str) -> Result<Pools, StoreError> {
-        let options = SqliteConnectOptions::from_str(url)?
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // FULL: what was answered stays true after a power cut.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(5))
-            .disable_statement_logging();
-        let path = options.get_filename().to_owned();
-        let in_memory = path.as_os_str().is_empty() || path.as_os_str() == ":memory:";
-        if let (false, Some(folder)) = (in_memory, path.parent().filter(|folder| !folder.as_os_str().is_empty())) {
-            create_folder(folder).map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
-        }
-        let pool = |connections| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .test_before_acquire(false)
-        };
-        // One writer: SQLite has one write lock anyway, and waiting for a connection is fairer than waiting for it.
-        let writer = pool(1).connect_lazy_with(options.clone());
-        let readers = pool(SQLITE_READERS).connect_lazy_with(options.read_only(true).create_if_missing(false));
-        Ok(Pools::Sqlite { readers, writer, path: (!in_memory).then_some(path) })
-    }
-
     /// A connection to read on. It never takes a write lock.
     pub async fn read(&self) -> Result<Tx, StoreError> {
-        let handle = match &self.0.pools {
-            Pools::Sqlite { readers, .. } => Handle::SqliteReader(readers.acquire().await?),
-            Pools::Postgres(pool) => Handle::PostgresReader(pool.acquire().await?),
+        let handle = match &self.0.engine {
+            Engine::Sqlite(sqlite) => Handle::SqliteReader(sqlite.read().await?),
+            Engine::Postgres(pool) => Handle::PostgresReader(pool.acquire().await?),
         };
         Ok(Tx { handle, store: self.clone() })
     }
 
     /// A transaction that holds the write lock from now on (SQLite), or takes row locks as it goes (PostgreSQL).
     pub async fn write(&self) -> Result<Tx, StoreError> {
-        let handle = match &self.0.pools {
-            Pools::Sqlite { writer, .. } => Handle::SqliteWriter(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Postgres(pool) => Handle::PostgresWriter(pool.begin().await?),
+        let handle = match &self.0.engine {
+            Engine::Sqlite(sqlite) => Handle::SqliteWriter(sqlite.write().await?),
+            Engine::Postgres(pool) => Handle::PostgresWriter(pool.begin().await?),
         };
         Ok(Tx { handle, store: self.clone() })
     }
 
     /// Brings the schema up to date. Two nodes may do so at once: one waits for the other.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        match &self.0.pools {
-            Pools::Sqlite { writer, path, .. } => {
+        match &self.0.engine {
+            Engine::Sqlite(sqlite) => {
                 // sqlx takes a lock of its own on PostgreSQL alone.
-                let lock = path.as_ref().map(|path| path.with_added_extension("migrate.lock"));
+                let lock = sqlite.path.as_ref().map(|path| path.with_added_extension("migrate.lock"));
                 let lock = match lock {
                     Some(path) => Some(lock_file(path).await?),
                     None => None,
                 };
-                SQLITE_MIGRATIONS.run(writer).await?;
+                let mut writer = sqlite.lock_writer().await?;
+                let connection = writer.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+                SQLITE_MIGRATIONS.run(connection).await?;
                 drop(lock);
             }
-            Pools::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await?,
+            Engine::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await?,
         }
         Ok(())
     }
@@ -304,23 +279,11 @@ impl Store {
 
     /// Closes every connection, after the work at hand.
     pub async fn close(&self) {
-        match &self.0.pools {
-            Pools::Sqlite { readers, writer, .. } => {
-                readers.close().await;
-                writer.close().await;
-            }
-            Pools::Postgres(pool) => pool.close().await,
+        match &self.0.engine {
+            Engine::Sqlite(sqlite) => sqlite.close().await,
+            Engine::Postgres(pool) => pool.close().await,
         }
     }
-}
-
-/// Makes a folder that only its owner can enter, unless there is one.
-fn create_folder(folder: &std::path::Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// Waits for an exclusive lock on a file that lies beside the database. It goes when the handle does.

@@ -1,7 +1,7 @@
 //! `authorization_code`: a code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.5).
 
 use chrono::{DateTime, Utc};
-use countersign_types::{ErrorCode, GrantType};
+use countersign_types::{ErrorCode, GrantId, GrantType};
 
 use super::TokenRequest;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
         client::Client,
         event::{AuditEntry, Event},
         grant::PersonGrant,
-        token::Digest,
+        token::{Digest, Secret},
     },
     oauth::{
         error::OAuthError,
@@ -17,8 +17,9 @@ use crate::{
         machine::{self, CleanRequest, Stored},
     },
     store::{
-        audit,
+        Tx, audit,
         code::{self, StoredCode},
+        group_commit::{Applied, Effect, Outcome},
         refresh_token, revocation,
     },
 };
@@ -139,22 +140,50 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
     };
     let mut response = mint(app, request.issuer, &apis, order, now)?;
 
-    let mut tx = app.store.write().await?;
-    if !code::spend(&mut tx, &digest, now).await? {
-        // Another request with the same right answers was faster.
-        drop(tx);
-        return Err(replayed(request, person, now).await);
-    }
-    if client.may_use(GrantType::RefreshToken) {
-        let refresh_token = app.random.secret();
-        let idle_until = now + app.settings.lifetimes.refresh_idle;
-        refresh_token::insert(&mut tx, &refresh_token.digest(), &person.id, None, now, idle_until).await?;
-        response = response.with_refresh_token(&refresh_token);
-    }
     let event = Event::CodeExchanged { token: response.token_id.clone(), scope: code.grant.scope.clone() };
-    audit::record(&mut tx, &entry(request, person, event), now).await?;
-    tx.commit().await?;
+    let refresh_token = client.may_use(GrantType::RefreshToken).then(|| app.random.secret());
+    let effect = Exchanged {
+        code: digest,
+        refresh_token: refresh_token.as_ref().map(Secret::digest),
+        idle_until: now + app.settings.lifetimes.refresh_idle,
+        entry: entry(request, person, event),
+        grant: person.id.clone(),
+        now,
+    };
+    match app.store.apply(effect).await? {
+        Outcome::Done => {}
+        // Another request with the same right answers was faster.
+        Outcome::TooLate => return Err(replayed(request, person, now).await),
+    }
+    if let Some(refresh_token) = &refresh_token {
+        response = response.with_refresh_token(refresh_token);
+    }
     Ok(response)
+}
+
+/// What an exchange writes: the code is spent, and what came of it begins.
+struct Exchanged {
+    code: Digest,
+    refresh_token: Option<Digest>,
+    idle_until: DateTime<Utc>,
+    entry: AuditEntry,
+    grant: GrantId,
+    now: DateTime<Utc>,
+}
+
+impl Effect for Exchanged {
+    fn apply<'a>(&'a self, tx: &'a mut Tx) -> Applied<'a> {
+        Box::pin(async move {
+            if !code::spend(tx, &self.code, self.now).await? {
+                return Ok(Outcome::TooLate);
+            }
+            if let Some(token) = &self.refresh_token {
+                refresh_token::insert(tx, token, &self.grant, None, self.now, self.idle_until).await?;
+            }
+            audit::record(tx, &self.entry, self.now).await?;
+            Ok(Outcome::Done)
+        })
+    }
 }
 
 /// RFC 6749 §4.1.2: a code that is used twice takes everything down that came of it.

@@ -1,7 +1,7 @@
 //! `refresh_token`: new tokens without the person (RFC 6749 §6, RFC 9700 §4.14).
 
 use chrono::{DateTime, Utc};
-use countersign_types::{ErrorCode, ScopeSet};
+use countersign_types::{ErrorCode, GrantId, ScopeSet};
 
 use super::TokenRequest;
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     },
     store::{
         Tx, audit,
+        group_commit::{Applied, Effect, Outcome},
         refresh_token::{self, StoredRefreshToken},
         revocation,
     },
@@ -85,45 +86,76 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
     };
     let response = mint(app, request.issuer, &apis, order, now)?;
 
-    let mut tx = app.store.write().await?;
-    let rotated = match (client.rotates_refresh_tokens(), state) {
-        (false, _) => {
-            refresh_token::prolong(&mut tx, &digest, now + app.settings.lifetimes.refresh_idle).await?;
-            Some(response.with_same_refresh_token(presented))
-        }
-        (true, RefreshTokenState::Grace) => {
-            let head_is_unused = refresh_token::discard_unused_successors(&mut tx, &digest).await?;
-            if head_is_unused { Some(succeed(request, &mut tx, person, &digest, response, now).await?) } else { None }
-        }
-        (true, _) => {
-            let is_first = refresh_token::spend(&mut tx, &digest, now).await?;
-            if is_first { Some(succeed(request, &mut tx, person, &digest, response, now).await?) } else { None }
-        }
-    };
-    let Some(response) = rotated else {
-        // Another request with the same token was faster: there are two holders.
-        drop(tx);
-        return Err(replayed(request, person, now).await);
-    };
     let event = Event::TokenRefreshed { token: response.token_id.clone(), scope };
-    audit::record(&mut tx, &entry(request, person, event), now).await?;
-    tx.commit().await?;
-    Ok(response)
+    let idle_until = now + app.settings.lifetimes.refresh_idle;
+    let successor = client.rotates_refresh_tokens().then(|| app.random.secret());
+    let effect = Refreshed {
+        token: digest,
+        step: match (&successor, state) {
+            (None, _) => Step::Prolong,
+            (Some(successor), RefreshTokenState::Grace) => Step::Replace(successor.digest()),
+            (Some(successor), _) => Step::Rotate(successor.digest()),
+        },
+        idle_until,
+        entry: entry(request, person, event),
+        grant: person.id.clone(),
+        now,
+    };
+    match app.store.apply(effect).await? {
+        Outcome::Done => {}
+        // Another request with the same token was faster: there are two holders.
+        Outcome::TooLate => return Err(replayed(request, person, now).await),
+    }
+    Ok(match &successor {
+        Some(successor) => response.with_refresh_token(successor),
+        None => response.with_same_refresh_token(presented),
+    })
 }
 
-/// The token's successor, in the same family.
-async fn succeed(
-    request: &TokenRequest<'_>,
-    tx: &mut Tx,
-    person: &PersonGrant,
-    parent: &Digest,
-    response: TokenResponse,
+/// What a refresh writes.
+struct Refreshed {
+    token: Digest,
+    step: Step,
+    idle_until: DateTime<Utc>,
+    entry: AuditEntry,
+    grant: GrantId,
     now: DateTime<Utc>,
-) -> Result<TokenResponse, OAuthError> {
-    let successor = request.app.random.secret();
-    let idle_until = now + request.app.settings.lifetimes.refresh_idle;
-    refresh_token::insert(tx, &successor.digest(), &person.id, Some(parent), now, idle_until).await?;
-    Ok(response.with_refresh_token(&successor))
+}
+
+/// What becomes of the token.
+enum Step {
+    /// It stays, for longer.
+    Prolong,
+    /// It is spent, and its successor takes its place.
+    Rotate(Digest),
+    /// It was spent already, and the answer may have been lost: its successor is another one now, if the first is still unused.
+    Replace(Digest),
+}
+
+impl Effect for Refreshed {
+    fn apply<'a>(&'a self, tx: &'a mut Tx) -> Applied<'a> {
+        Box::pin(async move {
+            let (is_first, successor) = match &self.step {
+                Step::Prolong => {
+                    refresh_token::prolong(tx, &self.token, self.idle_until).await?;
+                    (true, None)
+                }
+                Step::Rotate(successor) => (refresh_token::spend(tx, &self.token, self.now).await?, Some(successor)),
+                Step::Replace(successor) => {
+                    (refresh_token::discard_unused_successors(tx, &self.token).await?, Some(successor))
+                }
+            };
+            if !is_first {
+                return Ok(Outcome::TooLate);
+            }
+            if let Some(successor) = successor {
+                let (parent, grant) = (Some(&self.token), &self.grant);
+                refresh_token::insert(tx, successor, grant, parent, self.now, self.idle_until).await?;
+            }
+            audit::record(tx, &self.entry, self.now).await?;
+            Ok(Outcome::Done)
+        })
+    }
 }
 
 /// RFC 9700 §4.14.2: of two holders of a token one is a thief, so the family dies with all its access tokens.

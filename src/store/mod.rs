@@ -141,7 +141,7 @@ impl StoreError {
 
 #[derive(Debug)]
 enum Engine {
-    Sqlite(Sqlite),
+    Sqlite(Box<Sqlite>),
     Postgres(PgPool),
 }
 
@@ -210,7 +210,7 @@ impl Store {
     /// Opens the database without touching its schema. Nothing is read yet, and PostgreSQL is not even connected.
     pub fn open(url: &str, master: &MasterKey, clock: Clock, random: Random) -> Result<Self, StoreError> {
         let engine = if url.starts_with("sqlite:") {
-            Engine::Sqlite(Sqlite::new(url)?)
+            Engine::Sqlite(Box::new(Sqlite::new(url)?))
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(url)?.disable_statement_logging().application_name("countersign");
             let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);

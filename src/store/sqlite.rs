@@ -69,13 +69,12 @@ impl Sqlite {
     /// A connection that cannot write: a free one, or the next in turn.
     pub(super) async fn read(&self) -> Result<Reader, StoreError> {
         let free = self.readers.iter().find_map(|slot| slot.clone().try_lock_owned().ok());
-        let mut held = match free {
-            Some(held) => held,
-            None => {
-                let turn = self.next_reader.fetch_add(1, Ordering::Relaxed);
-                let slot = self.readers.iter().cycle().nth(turn % READERS).ok_or(sqlx::Error::PoolTimedOut)?;
-                wait_for(slot).await?
-            }
+        let mut held = if let Some(held) = free {
+            held
+        } else {
+            let turn = self.next_reader.fetch_add(1, Ordering::Relaxed);
+            let slot = self.readers.iter().cycle().nth(turn % READERS).ok_or(sqlx::Error::PoolTimedOut)?;
+            wait_for(slot).await?
         };
         self.refuse_closed()?;
         if held.is_none() {

@@ -28,6 +28,8 @@ pub async fn secure(State(state): State<AppState>, request: Request, next: Next)
     add(headers, header::REFERRER_POLICY, "no-referrer");
     add(headers, header::CONTENT_SECURITY_POLICY, DOCUMENT_POLICY);
     add(headers, header::X_FRAME_OPTIONS, "DENY");
+    // Only who knows that an answer is everybody's says so itself.
+    add(headers, header::CACHE_CONTROL, "no-store");
     if !state.app.is_development() {
         add(headers, header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }

@@ -9,3 +9,4 @@ mod cli;
 mod harness;
 mod import_rule;
 mod oauth;
+mod pages;

@@ -32,7 +32,7 @@ use countersign::{
     login,
     random::Random,
     router::router,
-    store::{account, api, audit, client as client_store, credential, signing_key},
+    store::{account, api, audit, client as client_store, credential, link::LinkPurpose, signing_key},
 };
 use countersign_jose::{Algorithm, PrivateKey};
 use countersign_types::{ClientId, UserId};
@@ -78,11 +78,16 @@ impl Server {
 
     /// A start under `https://op.example`.
     pub async fn production() -> Self {
+        Self::production_with("").await
+    }
+
+    /// A start under `https://op.example` with further settings, as TOML.
+    pub async fn production_with(toml: &str) -> Self {
         let database = Arc::new(Database::create().await);
         let master = database.folder().join("master.key");
         std::fs::write(&master, "b25lIG1hc3RlciBrZXkgb25seSBmb3IgdGhlIHRlc3Q=").unwrap();
         std::fs::set_permissions(&master, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        let toml = format!("issuer = 'https://op.example'\nkeys.master_file = '{}'", master.display());
+        let toml = format!("issuer = 'https://op.example'\nkeys.master_file = '{}'\n{toml}", master.display());
         Self::on(database, &toml, Clock::manual(start_time())).await
     }
 
@@ -230,6 +235,23 @@ impl Server {
         api::insert(&mut tx, &added, self.clock.now()).await.unwrap();
         tx.commit().await.unwrap();
         self.follow_changes().await;
+    }
+
+    /// Removes an API.
+    pub async fn remove_api(&self, uri: &str) {
+        let mut tx = self.app.store.write().await.unwrap();
+        api::delete(&mut tx, uri).await.unwrap();
+        tx.commit().await.unwrap();
+        self.follow_changes().await;
+    }
+
+    /// Makes a single-use link: its path.
+    pub async fn issue_link(&self, purpose: &LinkPurpose) -> String {
+        let mut tx = self.app.store.write().await.unwrap();
+        let secret = login::link::issue(&self.app, &mut tx, purpose, self.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let address = login::link::address(&self.app, &secret);
+        address.strip_prefix(self.app.settings.issuer.as_str()).unwrap().to_owned()
     }
 
     /// What the job does every 200 ms.

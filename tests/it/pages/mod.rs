@@ -1,0 +1,23 @@
+//! The hosted pages, as honest people meet them. What others try with them is in `attacks/`.
+
+mod assets;
+mod consent;
+mod headers;
+mod link;
+mod login;
+mod logo;
+mod plain;
+
+use countersign_types::ClientAuthMethod;
+
+use crate::harness::{Server, confidential};
+
+const ADA: &str = "ada@example.com";
+
+/// A provider with an app and a person.
+async fn start() -> Server {
+    let server = Server::start().await;
+    server.add_client("app", confidential(ClientAuthMethod::ClientSecretBasic, |_| {})).await;
+    server.add_user(ADA, Some("ada")).await;
+    server
+}

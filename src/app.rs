@@ -6,7 +6,7 @@ use crate::{
     clock::Clock,
     config::{Mode, Settings},
     domain::{key::KeyLifetimes, session::SessionLifetimes},
-    ephemeral::{Ephemeral, Local},
+    ephemeral::{Ephemeral, Local, Redis},
     jose::{Keyring, KeyringError, rotation},
     master_key::{MasterKey, MasterKeyError, SealingKey},
     outbound::{CaFileError, Outbound},
@@ -65,6 +65,9 @@ pub enum StartError {
     /// No database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An unusable address of Redis.
+    #[error("redis.url: {0}")]
+    Redis(#[from] redis::RedisError),
     /// Impossible password settings.
     #[error("password: {0}")]
     Password(#[from] HashError),
@@ -89,8 +92,12 @@ impl App {
             (None, Mode::Production) => MasterKey::read(&settings.keys.dir.join("master.key"))?,
         };
         let store = Store::open(settings.database.url.expose(), &master, clock.clone(), random.clone())?;
+        let ephemeral: Arc<dyn Ephemeral> = match &settings.redis.url {
+            Some(url) => Arc::new(Redis::new(url.expose(), &master, clock.clone())?),
+            None => Arc::new(Local::new(store.clone())),
+        };
         Ok(Self {
-            ephemeral: Arc::new(Local::new(store.clone())),
+            ephemeral,
             outbound: Outbound::new(&settings.outbound, settings.mode(), clock.clone())?,
             passwords: Passwords::new(&settings.password, random.clone())?,
             keys: PurposeKeys {

@@ -18,9 +18,10 @@ pub async fn healthz() -> Response {
     (NO_STORE, Json(json!({ "status": "up" }))).into_response()
 }
 
-/// `GET /readyz`: 200 when the database answers.
+/// `GET /readyz`: 200 when the database answers. Redis is named, but people can sign in without it.
 pub async fn readyz(State(state): State<AppState>) -> Response {
-    let database = state.app.store.ping().await;
+    let (app, now) = (&state.app, state.app.clock.now());
+    let (database, redis) = tokio::join!(app.store.ping(), app.ephemeral.redis_answers(now));
     let status = match &database {
         Ok(()) => StatusCode::OK,
         Err(error) => {
@@ -29,5 +30,10 @@ pub async fn readyz(State(state): State<AppState>) -> Response {
         }
     };
     let word = |is_up| if is_up { "up" } else { "down" };
-    (status, NO_STORE, Json(json!({ "database": word(database.is_ok()) }))).into_response()
+    let database = word(database.is_ok());
+    let body = match redis {
+        Some(answers) => json!({ "database": database, "redis": word(answers) }),
+        None => json!({ "database": database }),
+    };
+    (status, NO_STORE, Json(body)).into_response()
 }

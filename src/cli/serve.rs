@@ -26,7 +26,7 @@ use crate::{
     login::link,
     random::Random,
     router::router,
-    store::{account, link::LinkPurpose},
+    store::{account, link::LinkPurpose, node::NodeClaim},
 };
 
 /// How long a client may take to send the head of a request, and how long an idle connection is kept.
@@ -42,6 +42,7 @@ pub(super) async fn run(settings: Settings, out: Output) -> Result<(), CliError>
     start_log(&settings);
     let listen = settings.listen;
     let app = Arc::new(App::new(settings, Clock::system(), Random::system())?);
+    let mut claim = app.store.claim_node(app.settings.redis.url.is_none()).await?;
     app.store.migrate().await?;
     let issuer = Arc::new(Issuer::open(&app).await?);
     let listener = TcpListener::bind(listen).await.map_err(|error| {
@@ -50,11 +51,11 @@ pub(super) async fn run(settings: Settings, out: Output) -> Result<(), CliError>
 
     let jobs = jobs::start(&app, &issuer);
     greet(&app, &issuer, out).await?;
-    accept(listener, &router(app.clone(), issuer)).await?;
+    let outcome = accept(listener, &router(app.clone(), issuer), &mut claim).await;
 
     drop(jobs);
     app.store.close().await;
-    Ok(())
+    outcome
 }
 
 /// To standard error: standard output is for what commands print.
@@ -95,20 +96,22 @@ async fn greet(app: &App, issuer: &Issuer, out: Output) -> Result<(), CliError> 
     Ok(())
 }
 
-async fn accept(listener: TcpListener, router: &Router) -> Result<(), CliError> {
+/// Answers until the process is told to stop, or must.
+async fn accept(listener: TcpListener, router: &Router, claim: &mut NodeClaim) -> Result<(), CliError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
-    loop {
+    let outcome = loop {
         let next = async {
             let place = connections.clone().acquire_owned().await;
             (place, listener.accept().await)
         };
         let (place, accepted) = tokio::select! {
             next = next => next,
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break Ok(()),
+            _ = interrupt.recv() => break Ok(()),
+            error = claim.lost() => break Err(error.into()),
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -125,14 +128,14 @@ async fn accept(listener: TcpListener, router: &Router) -> Result<(), CliError> 
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
-    }
+    };
     drop(listener);
     tracing::info!("stopping; requests under way are answered first");
     tokio::select! {
         () = graceful.shutdown() => {}
         () = tokio::time::sleep(SHUTDOWN_TIMEOUT) => tracing::warn!("some requests took too long and were cut off"),
     }
-    Ok(())
+    outcome
 }
 
 type Connection<S> = http1::Connection<TokioIo<TcpStream>, S>;

@@ -1,19 +1,22 @@
-//! What expires by itself: counters of failures, and identifiers that may be seen once.
+//! What expires by itself: counters of failures, and identifiers that may be used once.
 //!
-//! Counters may be lost; then someone gets a few more tries. Guards may not: on one node they are rows of the database.
+//! Counters may be lost; then someone gets a few more tries. Guards may not: on one node they are rows of the database, and
+//! on several they are in a Redis that is watched for having lost its memory.
 
-use std::{fmt, future::Future, pin::Pin, time::Duration};
+use std::{fmt, pin::Pin, time::Duration};
 
 use chrono::{DateTime, Utc};
 
 use crate::store::StoreError;
 
+mod counters;
 mod local;
+mod redis;
 
-pub use local::Local;
+pub use self::{local::Local, redis::Redis};
 
 /// An answer that comes later.
-pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Failures of late under one key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +25,45 @@ pub struct Failures {
     pub count: u32,
     /// When the last one was.
     pub last: DateTime<Utc>,
+}
+
+/// An identifier that may be used once, and when that can be.
+#[derive(Clone, Copy, Debug)]
+pub struct SingleUse<'a> {
+    /// What it identifies.
+    pub kind: &'static str,
+    /// The identifier itself.
+    pub id: &'a str,
+    /// Before this moment nobody can have accepted it. The later, the less is refused after a loss of memory.
+    pub from: DateTime<Utc>,
+    /// From this moment on nobody accepts it any more.
+    pub until: DateTime<Utc>,
+}
+
+/// Whether an identifier was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum FirstUse {
+    /// It was not.
+    First,
+    /// It was.
+    Replayed,
+    /// It may have been: what was known of its time is lost.
+    Unsure {
+        /// When one made then could not have been used before.
+        retry_after: Duration,
+    },
+}
+
+/// A guard could not be asked. Nobody knows then whether this was the first use.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardError {
+    /// It is in the database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is in Redis.
+    #[error("Redis: {0}")]
+    Redis(#[from] ::redis::RedisError),
 }
 
 /// Counters and replay guards, shared by all nodes or by none.
@@ -38,12 +80,10 @@ pub trait Ephemeral: Send + Sync + fmt::Debug {
     /// Forgets the failures under a key.
     fn forget_failures<'a>(&'a self, key: &'a str) -> Later<'a, ()>;
 
-    /// Notes an identifier of its kind. Of any number of tries before `until`, one alone gets `true`.
-    fn first_use<'a>(
-        &'a self,
-        kind: &'static str,
-        id: &'a str,
-        now: DateTime<Utc>,
-        until: DateTime<Utc>,
-    ) -> Later<'a, bool>;
+    /// Notes the use of an identifier. Of any number of tries before `until`, one alone is the first.
+    fn first_use<'a>(&'a self, used: SingleUse<'a>, now: DateTime<Utc>) -> Later<'a, Result<FirstUse, GuardError>>;
+
+    /// Whether the Redis behind this answers; `None` where there is none. The earlier a loss of memory is seen, the sooner it is
+    /// over: this looks for it.
+    fn redis_answers(&self, now: DateTime<Utc>) -> Later<'_, Option<bool>>;
 }

@@ -33,6 +33,8 @@ pub fn start(app: &Arc<App>, issuer: &Arc<Issuer>) -> Jobs {
         loop {
             ticks.tick().await;
             rotate_keys(&app, &issuer).await;
+            // Sees at the start, and then each minute, whether Redis lost its memory.
+            app.ephemeral.redis_answers(app.clock.now()).await;
             if let Err(error) = sweep::run(&app).await {
                 tracing::warn!(%error, "expired rows could not be swept; the next round tries again");
             }

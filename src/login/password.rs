@@ -71,7 +71,7 @@ pub async fn prove(
         }
     };
     let account = user.as_ref().map_or_else(|| fold(name), |user| user.id.to_string());
-    let attempt = match throttle::begin(app, &account, device, now).await? {
+    let attempt = match throttle::begin(app, &account, device, now).await {
         Ok(attempt) => attempt,
         Err(throttled) => {
             record(app, &entry(Event::LoginThrottled), now).await?;
@@ -86,7 +86,7 @@ pub async fn prove(
     let matches = app.passwords.verify(phc, &typed).await?;
     match user {
         Some(user) if matches => {
-            throttle::succeed(app, &attempt).await?;
+            throttle::succeed(app, &attempt).await;
             Ok(Proof { user, amr: vec!["pwd".to_owned()], acr: ACR_PASSWORD, at: now })
         }
         _ => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::Device;
-use crate::{app::App, ephemeral::Failures, store::StoreError};
+use crate::{app::App, ephemeral::Failures};
 
 /// Failures are forgotten when there was none for this long.
 const WINDOW: Duration = Duration::from_mins(15);
@@ -33,33 +33,25 @@ pub struct Throttled {
 /// Counts a try, unless it comes too early.
 ///
 /// `account` is the account's id, or the name as folded where there is no account.
-pub async fn begin(
-    app: &App,
-    account: &str,
-    device: &Device,
-    now: DateTime<Utc>,
-) -> Result<Result<Attempt, Throttled>, StoreError> {
+pub async fn begin(app: &App, account: &str, device: &Device, now: DateTime<Utc>) -> Result<Attempt, Throttled> {
     let attempt =
         Attempt { account: format!("login/account/{account}"), address: format!("login/address/{}", device.network()) };
     let limits = &app.settings.throttle;
-    let wait = delay(app.ephemeral.failures(&attempt.account, now).await?, limits.account, now).max(delay(
-        app.ephemeral.failures(&attempt.address, now).await?,
-        limits.address,
-        now,
-    ));
-    if let Some(retry_after) = wait {
-        return Ok(Err(Throttled { retry_after }));
+    let account = delay(app.ephemeral.failures(&attempt.account, now).await, limits.account, now);
+    let address = delay(app.ephemeral.failures(&attempt.address, now).await, limits.address, now);
+    if let Some(retry_after) = account.max(address) {
+        return Err(Throttled { retry_after });
     }
-    app.ephemeral.add_failure(&attempt.account, WINDOW, now).await?;
-    app.ephemeral.add_failure(&attempt.address, WINDOW, now).await?;
-    Ok(Ok(attempt))
+    app.ephemeral.add_failure(&attempt.account, WINDOW, now).await;
+    app.ephemeral.add_failure(&attempt.address, WINDOW, now).await;
+    Ok(attempt)
 }
 
 /// The try was right: the account's failures are forgotten. Of the address this one alone is taken back, or one good account
 /// would open the door to all others.
-pub async fn succeed(app: &App, attempt: &Attempt) -> Result<(), StoreError> {
-    app.ephemeral.forget_failures(&attempt.account).await?;
-    app.ephemeral.take_back_failure(&attempt.address).await
+pub async fn succeed(app: &App, attempt: &Attempt) {
+    app.ephemeral.forget_failures(&attempt.account).await;
+    app.ephemeral.take_back_failure(&attempt.address).await;
 }
 
 /// How long the next try must wait from now on, if it must.

@@ -18,6 +18,7 @@ use crate::{
         credential::Password,
         event::{AuditEntry, Event},
     },
+    ephemeral::{FirstUse, SingleUse},
     http::form::{Parameters, decode_component},
 };
 
@@ -212,14 +213,21 @@ async fn check_assertion(
         Ok(claims) => claims,
         Err(reason) => return Ok(Err(reason)),
     };
-    let (jti, expires_at) = match judge(&claims, client, &issuer.url, now) {
+    let usable = match judge(&claims, client, &issuer.url, now) {
         Ok(valid) => valid,
         Err(reason) => return Ok(Err(reason)),
     };
-    // RFC 7523 §3, 7: each assertion once. The guard outlives what the skew allows.
-    let id = format!("{}/{jti}", client.id);
-    let first = app.ephemeral.first_use("client_assertion", &id, now, expires_at + SKEW).await?;
-    Ok(if first { Ok(()) } else { Err("the client assertion was used before") })
+    // RFC 7523 §3, 7: each assertion once.
+    let id = format!("{}/{}", client.id, usable.jti);
+    let used = SingleUse { kind: "client_assertion", id: &id, from: usable.from, until: usable.until };
+    match app.ephemeral.first_use(used, now).await? {
+        FirstUse::First => Ok(Ok(())),
+        FirstUse::Replayed => Ok(Err("the client assertion was used before")),
+        FirstUse::Unsure { retry_after } => Err(OAuthError::temporarily_unavailable(
+            "the server lost what it knew of earlier client assertions; send a new one later",
+            retry_after.as_secs().max(1),
+        )),
+    }
 }
 
 fn verify_assertion(
@@ -255,13 +263,21 @@ fn verify_assertion(
     Ok(verified.ok_or(WRONG))
 }
 
-/// What the claims of a well-signed assertion allow: its `jti`, and until when it must be remembered.
+/// What the claims of a well-signed assertion allow.
+struct Usable<'a> {
+    jti: &'a str,
+    /// Before this we would not have accepted it.
+    from: DateTime<Utc>,
+    /// From this on we accept it no more.
+    until: DateTime<Utc>,
+}
+
 fn judge<'a>(
     claims: &'a Assertion,
     client: &Client,
     issuer: &str,
     now: DateTime<Utc>,
-) -> Result<(&'a str, DateTime<Utc>), &'static str> {
+) -> Result<Usable<'a>, &'static str> {
     let time = |seconds| DateTime::from_timestamp(seconds, 0);
     if claims.iss != client.id.as_str() || claims.sub != client.id.as_str() {
         return Err("iss and sub of the client assertion must be the client_id");
@@ -272,7 +288,8 @@ fn judge<'a>(
         return Err("aud of the client assertion must be the issuer, and nothing else");
     }
     let expires_at = time(claims.exp).ok_or("exp of the client assertion is not a time")?;
-    if now >= expires_at + SKEW {
+    // The bounds are moved, not the claims, which may lie at the end of time.
+    if expires_at <= now - SKEW {
         return Err("the client assertion has expired");
     }
     if expires_at > now + MAX_ASSERTION_LIFETIME + SKEW {
@@ -282,10 +299,13 @@ fn judge<'a>(
     if early(claims.iat) || early(claims.nbf) {
         return Err("the client assertion is not valid yet");
     }
-    match claims.jti.as_deref() {
-        Some(jti) if !jti.is_empty() && jti.len() <= MAX_JTI_BYTES && !jti.contains('\0') => Ok((jti, expires_at)),
-        _ => Err("the client assertion needs a jti of at most 256 bytes"),
-    }
+    let jti = claims.jti.as_deref().filter(|jti| !jti.is_empty() && jti.len() <= MAX_JTI_BYTES && !jti.contains('\0'));
+    let jti = jti.ok_or("the client assertion needs a jti of at most 256 bytes")?;
+
+    // Each of the rules above names a moment before which it would have refused.
+    let begin = [claims.iat, claims.nbf].into_iter().flatten().filter_map(time);
+    let begin = begin.fold(expires_at - MAX_ASSERTION_LIFETIME, DateTime::max);
+    Ok(Usable { jti, from: begin - SKEW, until: expires_at + SKEW })
 }
 
 /// Refuses clients that did not prove who they are, where that is not enough.

@@ -8,7 +8,7 @@ use axum::{
 use countersign_types::ErrorCode;
 use serde_json::json;
 
-use crate::{http::form::FormError, passwords::HashError, store::StoreError};
+use crate::{ephemeral::GuardError, http::form::FormError, passwords::HashError, store::StoreError};
 
 /// An error with words for the client's developer. Never a word of the database, never a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,11 @@ impl OAuthError {
         Self { challenge_basic: basic, ..Self::new(ErrorCode::InvalidClient, description) }
     }
 
+    /// Not now; the same request may well succeed after this many seconds.
+    pub(super) fn temporarily_unavailable(description: &'static str, retry_after: u64) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(ErrorCode::TemporarilyUnavailable, description) }
+    }
+
     /// Something broke on our side. What it was is for the log alone.
     pub(super) fn broken(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "a request could not be answered");
@@ -51,18 +56,27 @@ impl OAuthError {
 impl From<StoreError> for OAuthError {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the database failed");
-        let description = "the server cannot reach its storage; nothing was changed, try again";
-        Self { retry_after: Some(5), ..Self::new(ErrorCode::TemporarilyUnavailable, description) }
+        Self::temporarily_unavailable("the server cannot reach its storage; nothing was changed, try again", 5)
+    }
+}
+
+impl From<GuardError> for OAuthError {
+    fn from(error: GuardError) -> Self {
+        match error {
+            GuardError::Store(error) => error.into(),
+            // It was told when it began: this happens to every request until it is over.
+            GuardError::Redis(_) => Self::temporarily_unavailable(
+                "the server cannot tell now whether this was used before; nothing was changed, try again",
+                5,
+            ),
+        }
     }
 }
 
 impl From<HashError> for OAuthError {
     fn from(error: HashError) -> Self {
         match error {
-            HashError::Busy => Self {
-                retry_after: Some(1),
-                ..Self::new(ErrorCode::TemporarilyUnavailable, "the server is busy; try again")
-            },
+            HashError::Busy => Self::temporarily_unavailable("the server is busy; try again", 1),
             HashError::Argon2(_) => Self::broken(&error),
         }
     }

@@ -72,6 +72,7 @@ pub mod consent;
 pub mod credential;
 pub mod group_commit;
 pub mod link;
+pub mod node;
 pub mod person_grant;
 pub mod pushed_request;
 pub mod refresh_token;
@@ -113,6 +114,15 @@ pub enum StoreError {
     /// The database's address is of neither engine.
     #[error("database.url must start with sqlite:// or postgres://")]
     UnknownEngine,
+    /// Another node runs on this database, and the two would know nothing of each other.
+    #[error(
+        "another node is running on this database{}: several need `redis.url`, on each of them the same",
+        if *exclusive { "" } else { " without redis.url" }
+    )]
+    OtherNode {
+        /// Whether it is this node that has no `redis.url`.
+        exclusive: bool,
+    },
     /// A file of the database cannot be made.
     #[error("the database folder {}: {source}", path.display())]
     Folder {

@@ -6,7 +6,9 @@
 mod attacks;
 mod bad_input;
 mod cli;
+mod ephemeral;
 mod harness;
 mod import_rule;
+mod node;
 mod oauth;
 mod pages;

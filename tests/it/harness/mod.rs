@@ -5,6 +5,7 @@ mod client;
 mod crowd;
 mod database;
 mod forge;
+mod redis;
 mod reply;
 
 use std::{
@@ -46,6 +47,7 @@ pub use self::{
     crowd::{CROWD, form_request, one_success},
     database::Database,
     forge::{Forger, b64, merge},
+    redis::TestRedis,
     reply::{Reply, query_of},
 };
 

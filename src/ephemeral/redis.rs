@@ -1,0 +1,316 @@
+//! For several nodes: counters and guards in Redis, in nothing that may not be lost.
+//!
+//! Every expiry is a stored time that is compared with our clock; the time to live that Redis is given only sweeps. Keys
+//! are authenticated digests, so that whoever reads the Redis learns no account, name or address from it.
+//!
+//! What becomes of the state when Redis fails is decided here: see `docs/decisions/0001-redis-holds-only-what-may-be-lost.md`.
+
+use std::{
+    fmt,
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, TimeDelta, Utc};
+use redis::{
+    Client, FromRedisValue, IntoConnectionInfo, RedisError, Script, ScriptInvocation,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+    io::tcp::TcpSettings,
+};
+
+use super::{Ephemeral, Failures, FirstUse, GuardError, Later, SingleUse, counters::Counters};
+use crate::{
+    clock::Clock,
+    master_key::{MasterKey, SealingKey},
+};
+
+/// How long a connection, and then each answer, may take.
+const TIMEOUT: Duration = Duration::from_millis(500);
+/// How long counters do not even ask a Redis that just failed, so that a sign-in waits for it once and not four times.
+const REST: TimeDelta = TimeDelta::seconds(1);
+/// How much longer than its stored expiry Redis keeps an entry: its clock may differ from ours.
+const SWEEP_LATER: TimeDelta = TimeDelta::hours(1);
+
+/// `since`: the moment from which on this Redis forgot nothing. Noted anew whenever it may have forgotten something: the key is
+/// gone (flushed, or restarted without persistence), another process answers (restarted from an old snapshot, or a replica took
+/// over), or keys were evicted to save memory.
+const MEMORY: &str = "
+    local function since(now)
+        local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+        local evicted = string.match(redis.call('INFO', 'stats'), 'evicted_keys:(%d+)')
+        local identity = run .. '/' .. evicted
+        local known = redis.call('HMGET', KEYS[1], 'identity', 'since')
+        if known[1] == identity then return known[2], 0 end
+        local since = now
+        if known[2] and tonumber(known[2]) > tonumber(now) then since = known[2] end
+        redis.call('HSET', KEYS[1], 'identity', identity, 'since', since)
+        return since, 1
+    end
+";
+
+/// Since when nothing was forgotten, and whether that is news.
+static REMEMBER: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(&format!(
+        "{MEMORY}
+        local since, news = since(ARGV[1])
+        return {{since, news}}"
+    ))
+});
+
+/// ARGV: now, from, until, milliseconds to live. The verdict stands before the same as above.
+static FIRST_USE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(&format!(
+        "{MEMORY}
+        local now = tonumber(ARGV[1])
+        local since, news = since(ARGV[1])
+        local expiry = redis.call('GET', KEYS[2])
+        if expiry and tonumber(expiry) > now then return {{'replayed', since, news}} end
+        if tonumber(ARGV[2]) <= tonumber(since) then return {{'unsure', since, news}} end
+        redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
+        return {{'first', since, news}}"
+    ))
+});
+
+/// ARGV: now. Count and last, or nothing.
+static FAILURES: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local found = redis.call('HMGET', KEYS[1], 'count', 'last', 'forget_at')
+        if not found[3] or tonumber(found[3]) <= tonumber(ARGV[1]) then return {0, '0'} end
+        return {tonumber(found[1]), found[2]}",
+    )
+});
+
+/// ARGV: now, when to forget, milliseconds to live. Count and last before.
+static ADD_FAILURE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local found = redis.call('HMGET', KEYS[1], 'count', 'last', 'forget_at')
+        local count, last = 0, '0'
+        if found[3] and tonumber(found[3]) > tonumber(ARGV[1]) then count, last = tonumber(found[1]), found[2] end
+        redis.call('HSET', KEYS[1], 'count', count + 1, 'last', ARGV[1], 'forget_at', ARGV[2])
+        redis.call('PEXPIRE', KEYS[1], ARGV[3])
+        return {count, last}",
+    )
+});
+
+static TAKE_BACK_FAILURE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local count = redis.call('HGET', KEYS[1], 'count')
+        if count and tonumber(count) > 0 then redis.call('HINCRBY', KEYS[1], 'count', -1) end
+        return 0",
+    )
+});
+
+static FORGET_FAILURES: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.call('DEL', KEYS[1])"));
+
+/// Counters and guards of all nodes that have this master key.
+pub struct Redis {
+    client: Client,
+    link: Mutex<Link>,
+    keys: SealingKey,
+    /// What all our keys start with. In braces, so that a cluster keeps them together.
+    namespace: String,
+    clock: Clock,
+    /// Counters of this node alone, for as long as Redis is down.
+    fallback: Counters,
+}
+
+/// The connection, made when it is first used, and what became of it.
+struct Link {
+    manager: ConnectionManager,
+    /// How many there were before it.
+    generation: u64,
+    /// When Redis last failed, if it has not answered since.
+    down_since: Option<DateTime<Utc>>,
+}
+
+impl fmt::Debug for Redis {
+    /// Without the client, which knows a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+impl Redis {
+    /// For the Redis at this URL. It is not connected yet.
+    pub fn new(url: &str, master: &MasterKey, clock: Clock) -> Result<Self, RedisError> {
+        // Commands are small: waiting to fill a packet only delays them.
+        let info = url.into_connection_info()?.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        let client = Client::open(info)?;
+        let link = Link { manager: connect_later(&client)?, generation: 0, down_since: None };
+        let keys = master.derive("keys in Redis");
+        let namespace = format!("countersign:{{{}}}", digest(&keys, "namespace"));
+        Ok(Self { client, link: Mutex::new(link), keys, namespace, clock, fallback: Counters::default() })
+    }
+
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memory_key(&self) -> String {
+        format!("{}:memory", self.namespace)
+    }
+
+    fn counter_key(&self, key: &str) -> String {
+        format!("{}:failures:{}", self.namespace, digest(&self.keys, &format!("failures\0{key}")))
+    }
+
+    fn guard_key(&self, used: &SingleUse<'_>) -> String {
+        let digest = digest(&self.keys, &format!("guard\0{}\0{}", used.kind, used.id));
+        format!("{}:guard:{digest}", self.namespace)
+    }
+
+    /// Runs a script, and remembers whether Redis answered.
+    async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, RedisError> {
+        let (mut manager, generation) = {
+            let link = self.link();
+            (link.manager.clone(), link.generation)
+        };
+        let outcome = script.invoke_async(&mut manager).await;
+        match &outcome {
+            Ok(_) => self.answered(),
+            Err(error) => self.failed(error, generation),
+        }
+        outcome
+    }
+
+    fn answered(&self) {
+        if self.link().down_since.take().is_some() {
+            tracing::info!("Redis answers again");
+        }
+    }
+
+    fn failed(&self, error: &RedisError, generation: u64) {
+        let mut link = self.link();
+        if link.down_since.replace(self.clock.now()).is_none() {
+            tracing::warn!(
+                %error,
+                "Redis fails: each node counts failed sign-ins alone, and what must be used once is refused"
+            );
+        }
+        // A machine that vanished closes no connection: without an answer this one is not trusted again.
+        if error.is_timeout() && link.generation == generation {
+            match connect_later(&self.client) {
+                Ok(manager) => (link.manager, link.generation) = (manager, generation + 1),
+                Err(error) => tracing::warn!(%error, "no new connection to Redis"),
+            }
+        }
+    }
+
+    /// What Redis says of a counter, or nothing while it is down.
+    async fn count<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Option<T> {
+        let rests = self.link().down_since.is_some_and(|since| self.clock.now() < since + REST);
+        if rests { None } else { self.run(script).await.ok() }
+    }
+}
+
+impl Ephemeral for Redis {
+    fn failures<'a>(&'a self, key: &'a str, now: DateTime<Utc>) -> Later<'a, Failures> {
+        Box::pin(async move {
+            let shared = self.count(FAILURES.key(self.counter_key(key)).arg(now.timestamp_micros())).await;
+            shared.map_or_else(|| self.fallback.get(key, now), read_failures)
+        })
+    }
+
+    fn add_failure<'a>(&'a self, key: &'a str, window: Duration, now: DateTime<Utc>) -> Later<'a, Failures> {
+        Box::pin(async move {
+            let forget_at = now + window;
+            let shared = self
+                .count(
+                    ADD_FAILURE
+                        .key(self.counter_key(key))
+                        .arg(now.timestamp_micros())
+                        .arg(forget_at.timestamp_micros())
+                        .arg(time_to_live(now, forget_at)),
+                )
+                .await;
+            shared.map_or_else(|| self.fallback.add(key, window, now), read_failures)
+        })
+    }
+
+    fn take_back_failure<'a>(&'a self, key: &'a str) -> Later<'a, ()> {
+        Box::pin(async move {
+            if self.count::<()>(&TAKE_BACK_FAILURE.key(self.counter_key(key))).await.is_none() {
+                self.fallback.take_back(key);
+            }
+        })
+    }
+
+    fn forget_failures<'a>(&'a self, key: &'a str) -> Later<'a, ()> {
+        Box::pin(async move {
+            self.fallback.forget(key);
+            self.count::<()>(&FORGET_FAILURES.key(self.counter_key(key))).await;
+        })
+    }
+
+    fn first_use<'a>(&'a self, used: SingleUse<'a>, now: DateTime<Utc>) -> Later<'a, Result<FirstUse, GuardError>> {
+        Box::pin(async move {
+            let (verdict, since, news): (String, i64, bool) = self
+                .run(
+                    FIRST_USE
+                        .key(self.memory_key())
+                        .key(self.guard_key(&used))
+                        .arg(now.timestamp_micros())
+                        .arg(used.from.timestamp_micros())
+                        .arg(used.until.timestamp_micros())
+                        .arg(time_to_live(now, used.until)),
+                )
+                .await?;
+            tell_loss(since, news);
+            Ok(match verdict.as_str() {
+                "first" => FirstUse::First,
+                "replayed" => FirstUse::Replayed,
+                _ => FirstUse::Unsure { retry_after: wait(used.from, since) },
+            })
+        })
+    }
+
+    fn redis_answers(&self, now: DateTime<Utc>) -> Later<'_, Option<bool>> {
+        Box::pin(async move {
+            let remembered = self.run(REMEMBER.key(self.memory_key()).arg(now.timestamp_micros())).await;
+            if let Ok((since, news)) = remembered {
+                tell_loss(since, news);
+            }
+            Some(remembered.is_ok())
+        })
+    }
+}
+
+/// A connection that is made by its first use. It makes itself anew when it breaks.
+fn connect_later(client: &Client) -> Result<ConnectionManager, RedisError> {
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(TIMEOUT))
+        .set_response_timeout(Some(TIMEOUT))
+        // The next request is the next try.
+        .set_number_of_retries(0);
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}
+
+fn digest(keys: &SealingKey, text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(keys.authenticate(text.as_bytes()))
+}
+
+fn time_to_live(now: DateTime<Utc>, until: DateTime<Utc>) -> i64 {
+    ((until - now).max(TimeDelta::zero()) + SWEEP_LATER).num_milliseconds()
+}
+
+fn read_failures((count, last): (u32, i64)) -> Failures {
+    Failures { count, last: DateTime::from_timestamp_micros(last).unwrap_or_default() }
+}
+
+/// When one made as much later could not have been used before: in whole seconds, since times in tokens are.
+fn wait(from: DateTime<Utc>, since: i64) -> Duration {
+    let micros = since.saturating_sub(from.timestamp_micros());
+    Duration::from_secs(u64::try_from(micros).unwrap_or_default() / 1_000_000 + 1)
+}
+
+fn tell_loss(since: i64, news: bool) {
+    if news {
+        let since = DateTime::from_timestamp_micros(since).unwrap_or_default();
+        tracing::warn!(
+            %since,
+            "this Redis is new, was restarted or flushed, or evicted keys: what may have been used before is refused for a \
+             while (its maxmemory-policy should be noeviction)"
+        );
+    }
+}

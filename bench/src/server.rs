@@ -146,7 +146,10 @@ impl Server {
             .env("COUNTERSIGN_ISSUER", self.address().origin())
             .env("COUNTERSIGN_LISTEN", format!("127.0.0.1:{}", self.port))
             .env("COUNTERSIGN_DATABASE__URL", format!("sqlite://{}", self.folder().join("bench.db").display()))
-            .env("COUNTERSIGN_KEYS__DIR", self.folder().join("keys"));
+            .env("COUNTERSIGN_KEYS__DIR", self.folder().join("keys"))
+            // Many sign in as one person here, all at once.
+            .env("COUNTERSIGN_THROTTLE__ACCOUNT", "1000")
+            .env("COUNTERSIGN_THROTTLE__ADDRESS", "1000");
         command
     }
 

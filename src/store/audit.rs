@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
 use chrono::{DateTime, Utc};
@@ -53,7 +53,7 @@ impl Keys {
 }
 
 /// A row ready to be written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Row {
     at: DateTime<Utc>,
     kind: &'static str,
@@ -84,23 +84,50 @@ impl Row {
         debug_assert!(entry.user.is_none(), "an account's detail belongs under its own key");
         Self::new(entry, at, seal(&entry.personal, &keys.nobody, random))
     }
+}
 
-    pub(super) async fn insert(&self, tx: &mut Tx) -> Result<(), StoreError> {
-        execute!(
-            tx,
-            "INSERT INTO audit_event (at, kind, user_id, client_id, sid, gid, detail, personal)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            self.at,
-            self.kind,
-            self.user.as_deref(),
-            self.client.as_deref(),
-            self.session.as_deref(),
-            self.grant.as_deref(),
-            self.detail.as_str(),
-            self.personal.as_deref(),
-        )?;
-        Ok(())
+/// The most rows of one statement.
+const MAX_ROWS: usize = 32;
+
+/// Statements that insert 1, 2, 4 … [`MAX_ROWS`] rows: few enough for each connection to keep them all prepared.
+static INSERTS: LazyLock<Vec<(usize, String)>> = LazyLock::new(|| {
+    let sizes = std::iter::successors(Some(1), |size| Some(size * 2)).take_while(|size| *size <= MAX_ROWS);
+    sizes
+        .map(|size| {
+            let row = |at: usize| {
+                let values: Vec<_> = (1..=8).map(|column| format!("${}", at * 8 + column)).collect();
+                format!("({})", values.join(", "))
+            };
+            let rows: Vec<_> = (0..size).map(row).collect();
+            let columns = "at, kind, user_id, client_id, sid, gid, detail, personal";
+            (size, format!("INSERT INTO audit_event ({columns}) VALUES {}", rows.join(", ")))
+        })
+        .collect()
+});
+
+/// Writes rows in as few statements as it takes: with SQLite each is handed to another thread.
+pub(super) async fn insert(tx: &mut Tx, mut rows: &[Row]) -> Result<(), StoreError> {
+    while !rows.is_empty() {
+        let fitting = INSERTS.iter().rev().find_map(|(size, sql)| Some((rows.split_at_checked(*size)?, sql.as_str())));
+        let Some(((now, later), sql)) = fitting else { return Ok(()) };
+        on!(tx, connection => {
+            let mut query = sqlx::query(sql);
+            for row in now {
+                query = query
+                    .bind(row.at)
+                    .bind(row.kind)
+                    .bind(row.user.as_deref())
+                    .bind(row.client.as_deref())
+                    .bind(row.session.as_deref())
+                    .bind(row.grant.as_deref())
+                    .bind(row.detail.as_str())
+                    .bind(row.personal.as_deref());
+            }
+            query.execute(connection).await.map(drop)
+        })?;
+        rows = later;
     }
+    Ok(())
 }
 
 fn seal(personal: &Personal, key: &SealingKey, random: &Random) -> Option<Vec<u8>> {
@@ -119,7 +146,8 @@ pub async fn record(tx: &mut Tx, entry: &AuditEntry, now: DateTime<Utc>) -> Resu
         Some(_) => Row::new(entry, now, None),
         None => Row::of_nobody(entry, now, &inner.audit, &inner.random),
     };
-    row.insert(tx).await
+    tx.events.push(row);
+    Ok(())
 }
 
 /// The key of an account's personal detail; made at its first use.

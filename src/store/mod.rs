@@ -181,6 +181,8 @@ pub(crate) enum Connection<'c> {
 pub struct Tx {
     handle: Handle,
     store: Store,
+    /// Events of this transaction. They are written with its commit, all in one statement.
+    events: Vec<audit::Row>,
 }
 
 #[derive(Debug)]
@@ -202,7 +204,9 @@ impl Tx {
     }
 
     /// Makes everything that happened in this transaction durable, all of it or nothing.
-    pub async fn commit(self) -> Result<(), StoreError> {
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        let events = std::mem::take(&mut self.events);
+        audit::insert(&mut self, &events).await?;
         match self.handle {
             Handle::SqliteWriter(writer) => writer.commit().await?,
             Handle::PostgresWriter(transaction) => transaction.commit().await?,
@@ -248,7 +252,7 @@ impl Store {
             Engine::Sqlite(sqlite) => Handle::SqliteReader(sqlite.read().await?),
             Engine::Postgres(pool) => Handle::PostgresReader(pool.acquire().await?),
         };
-        Ok(Tx { handle, store: self.clone() })
+        Ok(Tx { handle, store: self.clone(), events: Vec::new() })
     }
 
     /// A transaction that holds the write lock from now on (SQLite), or takes row locks as it goes (PostgreSQL).
@@ -257,7 +261,7 @@ impl Store {
             Engine::Sqlite(sqlite) => Handle::SqliteWriter(sqlite.write().await?),
             Engine::Postgres(pool) => Handle::PostgresWriter(pool.begin().await?),
         };
-        Ok(Tx { handle, store: self.clone() })
+        Ok(Tx { handle, store: self.clone(), events: Vec::new() })
     }
 
     /// Brings the schema up to date. Two nodes may do so at once: one waits for the other.

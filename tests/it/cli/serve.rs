@@ -80,10 +80,10 @@ async fn a_production_start_prints_no_link_but_says_how_to_get_one() {
 
 #[tokio::test]
 async fn an_address_that_is_taken_is_named() {
-    let machine = Machine::new().await;
+    let (machine, other) = (Machine::new().await, Machine::new().await);
     let _server = machine.serve().await;
-    let listen = machine.setting("LISTEN");
-    let refused = machine.run(&["serve"]);
+    let listen = machine.setting("LISTEN").to_owned();
+    let refused = other.with("LISTEN", &listen).run(&["serve"]);
     assert_eq!((refused.status, refused.stdout.as_str()), (Some(1), ""));
     let last = refused.stderr.lines().last().unwrap();
     assert!(last.starts_with(&format!("countersign: cannot listen on {listen}: ")), "{refused:?}");

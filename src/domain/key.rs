@@ -108,9 +108,9 @@ mod tests {
 
     #[test]
     fn a_key_is_public_before_and_after_it_signs() {
+        use KeyState::{Expired, Published, Retired, Signing, Withdrawn};
         let key = KeyTimes { published_at: at(0), signs_from: at(10), retired_at: Some(at(110)) };
         let states = [0, 10, 109, 110, 124, 125, 159, 160].map(|now| key.state(&LIFETIMES, at(now)));
-        use KeyState::{Expired, Published, Retired, Signing, Withdrawn};
         assert_eq!(states, [Published, Signing, Signing, Retired, Retired, Withdrawn, Withdrawn, Expired]);
     }
 

@@ -80,6 +80,16 @@ pub async fn spend(tx: &mut Tx, digest: &Digest, now: DateTime<Utc>) -> Result<O
     row.map(|row| purpose(&row)).transpose()
 }
 
+/// Removes links that expired before this time, used or not. How many.
+pub async fn sweep(tx: &mut Tx, expired_before: DateTime<Utc>, most: i64) -> Result<u64, StoreError> {
+    execute!(
+        tx,
+        "DELETE FROM link WHERE digest IN (SELECT digest FROM link WHERE expires_at <= $1 LIMIT $2)",
+        expired_before,
+        most
+    )
+}
+
 fn purpose((purpose, user): &(String, Option<String>)) -> Result<LinkPurpose, StoreError> {
     match (purpose.as_str(), user) {
         ("first_administrator", None) => Ok(LinkPurpose::FirstAdministrator),

@@ -4,11 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod attacks;
+mod audit;
 mod bad_input;
 mod cli;
 mod ephemeral;
 mod harness;
 mod import_rule;
+mod jobs;
 mod node;
 mod oauth;
 mod pages;
+mod store;

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 use super::running::{Running, free_port};
-use crate::harness::Database;
+use crate::harness::{AuditRow, Database};
 
 /// Where the program is installed.
 pub struct Machine {
@@ -48,6 +48,11 @@ impl Machine {
     pub fn without(mut self, name: &str) -> Self {
         self.settings.retain(|(set, _)| set.strip_prefix("COUNTERSIGN_") != Some(name));
         self
+    }
+
+    /// What the audit trail tells, in its order.
+    pub async fn audited(&self) -> Vec<AuditRow> {
+        self.database.audit_rows().await
     }
 
     pub fn folder(&self) -> &Path {

@@ -50,6 +50,34 @@ async fn every_command_prints_json_when_asked_and_text_for_people_when_not() {
 }
 
 #[tokio::test]
+async fn every_change_is_recorded_and_looking_is_not() {
+    let machine = Machine::migrated().await;
+    for command in STORED {
+        machine.run(command).assert_ok();
+    }
+    let kinds: Vec<String> = machine.audited().await.into_iter().map(|row| row.kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            "user.created",
+            "link.issued",
+            "user.changed",
+            "user.disabled",
+            "user.enabled",
+            "link.issued",
+            "link.issued",
+            "client.changed",
+            "client.changed",
+            "client.changed",
+            "client.changed",
+            "api.changed",
+            "api.changed",
+            "key.published",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn no_command_but_serve_and_migrate_touches_the_schema() {
     let machine = Machine::new().await;
     for command in STORED {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -10,6 +11,20 @@ use tokio::sync::OnceCell;
 pub struct Database {
     folder: TempDir,
     url: String,
+}
+
+/// A row of the audit trail.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct AuditRow {
+    pub leaf: Option<i64>,
+    pub at: DateTime<Utc>,
+    pub kind: String,
+    pub user_id: Option<String>,
+    pub client_id: Option<String>,
+    pub sid: Option<String>,
+    pub gid: Option<String>,
+    pub detail: String,
+    pub personal: Option<Vec<u8>>,
 }
 
 impl Database {
@@ -41,11 +56,66 @@ impl Database {
     /// How many rows a table has.
     pub async fn count(&self, table: &str) -> i64 {
         let sql = AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
-        if self.url.starts_with("sqlite:") {
-            sqlx::query_scalar(sql).fetch_one(&mut SqliteConnection::connect(&self.url).await.unwrap()).await.unwrap()
+        if self.is_sqlite() {
+            sqlx::query_scalar(sql).fetch_one(&mut self.sqlite().await).await.unwrap()
         } else {
-            sqlx::query_scalar(sql).fetch_one(&mut PgConnection::connect(&self.url).await.unwrap()).await.unwrap()
+            sqlx::query_scalar(sql).fetch_one(&mut self.postgres().await).await.unwrap()
         }
+    }
+
+    /// Runs a statement behind the provider's back.
+    pub async fn execute(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        if self.is_sqlite() {
+            self.sqlite().await.execute(sql).await.unwrap();
+        } else {
+            self.postgres().await.execute(sql).await.unwrap();
+        }
+    }
+
+    /// The audit trail as it is stored, in its order.
+    pub async fn audit_rows(&self) -> Vec<AuditRow> {
+        let sql = "SELECT leaf, at, kind, user_id, client_id, sid, gid, detail, personal FROM audit_event ORDER BY id";
+        if self.is_sqlite() {
+            sqlx::query_as(sql).fetch_all(&mut self.sqlite().await).await.unwrap()
+        } else {
+            sqlx::query_as(sql).fetch_all(&mut self.postgres().await).await.unwrap()
+        }
+    }
+
+    /// Whether this text stands anywhere in the database.
+    pub async fn contains(&self, text: &str) -> bool {
+        if self.is_sqlite() {
+            // The file, and what was not yet moved there.
+            let files = ["countersign.db", "countersign.db-wal"].map(|name| std::fs::read(self.folder().join(name)));
+            let mut found = files.into_iter().flatten();
+            return found.any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()));
+        }
+        let tables: Vec<String> =
+            sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'")
+                .fetch_all(&mut self.postgres().await)
+                .await
+                .unwrap();
+        let hex = text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+        for table in tables {
+            let filter = format!("{table} t WHERE strpos(t::text, '{text}') > 0 OR strpos(t::text, '{hex}') > 0");
+            if self.count(&filter).await > 0 {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite:")
+    }
+
+    async fn sqlite(&self) -> SqliteConnection {
+        SqliteConnection::connect(&self.url).await.unwrap()
+    }
+
+    async fn postgres(&self) -> PgConnection {
+        PgConnection::connect(&self.url).await.unwrap()
     }
 
     pub fn folder(&self) -> &Path {

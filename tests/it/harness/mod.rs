@@ -45,7 +45,7 @@ pub use self::{
     browser::{Browser, authorize_path, hidden_fields},
     client::{CHALLENGE, REDIRECT_URI, SECRET, TestClient, VERIFIER, confidential, native, public},
     crowd::{CROWD, form_request, one_success},
-    database::Database,
+    database::{AuditRow, Database},
     forge::{Forger, b64, merge},
     redis::TestRedis,
     reply::{Reply, query_of},
@@ -62,7 +62,7 @@ pub struct Server {
     pub issuer: Arc<Issuer>,
     pub clock: Clock,
     router: Router,
-    database: Arc<Database>,
+    pub database: Arc<Database>,
     settings: String,
 }
 
@@ -310,6 +310,11 @@ impl Server {
         let reply = self.post("/introspect", &[("authorization", &basic(client, SECRET))], &[("token", token)]).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         reply.json()
+    }
+
+    /// Revokes a token as a confidential client.
+    pub async fn revoke(&self, client: &str, token: &str) -> Reply {
+        self.post("/revoke", &[("authorization", &basic(client, SECRET))], &[("token", token)]).await
     }
 
     /// Signs a person in to a client, and gives the tokens that come of it.

@@ -1,7 +1,10 @@
 //! What is done every minute: sessions whose time is over end with what hangs on them, and rows go that nothing needs.
 
 use chrono::TimeDelta;
-use countersign::store::link::LinkPurpose;
+use countersign::{
+    ephemeral::{FirstUse, SingleUse},
+    store::link::LinkPurpose,
+};
 use countersign_types::ClientAuthMethod;
 use serde_json::{Value, json};
 
@@ -121,7 +124,8 @@ async fn stored_requests_and_seen_identifiers_go_when_they_expire() {
     server.browser().get(&authorize_path("app", &[("state", &"x".repeat(6_000))])).await;
     let now = server.clock.now();
     let expires_at = now + TimeDelta::minutes(30);
-    assert!(server.app.ephemeral.first_use("jti", "x", now, expires_at).await.unwrap());
+    let used = SingleUse { kind: "jti", id: "x", from: now, until: expires_at };
+    assert_eq!(server.app.ephemeral.first_use(used, now).await.unwrap(), FirstUse::First);
     let stored = async || (server.count("pushed_request").await, server.count("replay_guard").await);
     server.advance(TimeDelta::minutes(30) - TimeDelta::seconds(1));
     server.keep_house().await;

@@ -5,6 +5,7 @@ mod client;
 mod crowd;
 mod database;
 mod forge;
+mod log;
 mod redis;
 mod reply;
 
@@ -47,6 +48,7 @@ pub use self::{
     crowd::{CROWD, form_request, one_success},
     database::{AuditRow, Database},
     forge::{Forger, b64, merge},
+    log::Log,
     redis::TestRedis,
     reply::{Reply, query_of},
 };
@@ -76,6 +78,11 @@ impl Server {
     pub async fn with_settings(toml: &str) -> Self {
         let database = Arc::new(Database::create().await);
         Self::on(database, toml, Clock::manual(start_time())).await
+    }
+
+    /// A development start at the time of this machine, for tests that go on with the built program.
+    pub async fn in_real_time() -> Self {
+        Self::on(Arc::new(Database::create().await), "", Clock::manual(Clock::system().now())).await
     }
 
     /// A start under `https://op.example`.

@@ -1,0 +1,192 @@
+//! Attack 14: finding out who has an account. Known and unknown people get the same answer: text, status, headers, work.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use countersign::{
+    domain::{credential::Password, user::User},
+    passwords::HashError,
+};
+use countersign_types::ClientAuthMethod;
+
+use crate::harness::{Browser, PASSWORD, Reply, Server, authorize_path, confidential, hidden_fields};
+
+const KNOWN: [&str; 4] = ["ada@example.com", "ada", "ADA@Example.com", "\u{ff41}da"];
+const UNKNOWN: [&str; 6] = ["eve@example.com", "eve", "", " ", "' OR '1'='1", "\u{430}da"];
+const WRONG: &str = "not the password";
+
+async fn server() -> (Server, User) {
+    let server = Server::with_settings("throttle.account = 1000\nthrottle.address = 1000").await;
+    server.add_client("app", confidential(ClientAuthMethod::ClientSecretBasic, |_| {})).await;
+    let user = server.add_user("ada@example.com", Some("ada")).await;
+    let disabled = server.add_user("disabled@example.com", None).await;
+    server.disable_user(&disabled).await;
+    (server, user)
+}
+
+/// All that someone can see of an answer, but for the name, which they wrote themselves, and the form's token.
+fn seen(reply: &Reply, name: &str) -> (u16, Vec<(String, String)>, String) {
+    let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        let value = if name == "set-cookie" { "" } else { value.to_str().unwrap() };
+        (name.to_string(), value.to_owned())
+    };
+    let mut headers: Vec<_> = reply
+        .headers
+        .iter()
+        .map(header)
+        .filter(|(name, _)| !matches!(name.as_str(), "date" | "content-length"))
+        .collect();
+    headers.sort();
+    let (_, hidden) = hidden_fields(&reply.text());
+    let escaped = name.replace('\'', "&#39;");
+    let mut text = reply.text().replace(&hidden[0].1, "TOKEN");
+    // Where the cursor stands depends on whether there is a name at all.
+    text = text.replace(&format!("value=\"{escaped}\""), "NAME").replace(" autofocus", "");
+    (reply.status, headers, text)
+}
+
+async fn try_to_log_in(browser: &mut Browser<'_>, name: &str, password: &str) -> Reply {
+    let page = browser.open("/login").await;
+    browser.submit(&page, &[("username", name), ("password", password)]).await
+}
+
+#[tokio::test]
+async fn a_failed_sign_in_looks_the_same_for_everybody() {
+    let (server, _) = server().await;
+    let mut browser = server.browser();
+    let expected = seen(&try_to_log_in(&mut browser, "nobody", WRONG).await, "nobody");
+    assert_eq!(expected.0, 422);
+    for name in KNOWN.into_iter().chain(UNKNOWN) {
+        let reply = try_to_log_in(&mut browser, name, WRONG).await;
+        assert_eq!(seen(&reply, name), expected, "{name:?}");
+    }
+    let long = "a".repeat(129);
+    for password in ["", &long, "\u{1f511}"] {
+        for name in ["ada", "eve"] {
+            let reply = try_to_log_in(&mut browser, name, password).await;
+            assert_eq!(seen(&reply, name), expected, "{name} {password}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_right_password_of_a_disabled_person_looks_like_a_wrong_one() {
+    let (server, _) = server().await;
+    let mut browser = server.browser();
+    let expected = seen(&try_to_log_in(&mut browser, "nobody", WRONG).await, "nobody");
+    let name = "disabled@example.com";
+    assert_eq!(seen(&try_to_log_in(&mut browser, name, PASSWORD).await, name), expected);
+}
+
+#[tokio::test]
+async fn a_failed_sign_in_for_an_app_looks_the_same_for_everybody() {
+    let (server, _) = server().await;
+    let mut answers = Vec::new();
+    for name in ["ada", "eve"] {
+        let mut browser = server.browser();
+        let login = browser.authorize("app", &[("login_hint", name)]).await;
+        let shown = seen(&login, name);
+        let refused = browser.submit(&login, &[("username", name), ("password", WRONG)]).await;
+        let refused = seen(&refused, name);
+        // The sealed request differs from one browser to the next.
+        let without_request = |text: &str| {
+            let (before, after) = text.split_once("?i=").unwrap();
+            format!("{before}{}", after.split_once('"').unwrap().1)
+        };
+        answers.push((shown.0, shown.1, without_request(&shown.2), refused.0, refused.1, without_request(&refused.2)));
+    }
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[tokio::test]
+async fn delays_grow_alike_for_everybody() {
+    let server = Server::start().await;
+    server.add_user("ada@example.com", None).await;
+    let mut waits = Vec::new();
+    for name in ["ada@example.com", "eve@example.com"] {
+        let mut seen = Vec::new();
+        for _ in 0..8 {
+            let reply = try_to_log_in(&mut server.browser(), name, WRONG).await;
+            seen.push((reply.status, reply.header("retry-after").map(str::to_owned)));
+            server.advance(chrono::TimeDelta::milliseconds(500));
+        }
+        waits.push(seen);
+        server.advance(chrono::TimeDelta::hours(1));
+    }
+    assert_eq!(waits[0], waits[1]);
+    assert_eq!(waits[0].last().unwrap().0, 429);
+}
+
+/// A hash that is waited for.
+type Pending = Pin<Box<dyn Future<Output = Result<bool, HashError>>>>;
+
+/// Fills the queue before Argon2, for as long as what is returned is held.
+fn fill_the_queue(server: &Server) -> Vec<Pending> {
+    let mut waiting: Vec<Pending> = Vec::new();
+    loop {
+        let passwords = server.app.passwords.clone();
+        let mut next: Pending =
+            Box::pin(async move { passwords.verify(None, &Password::typed("a".to_owned()).unwrap()).await });
+        match next.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => waiting.push(next),
+            Poll::Ready(result) => {
+                assert!(matches!(result, Err(HashError::Busy)));
+                return waiting;
+            }
+        }
+    }
+}
+
+/// Time itself is no test; work is. Where no hash can be computed, nobody gets an answer that needs one.
+#[tokio::test]
+async fn every_try_costs_one_hash_whoever_it_names() {
+    let (server, user) = server().await;
+    let without_password = User { id: countersign_types::UserId::new("w"), ..user };
+    let without_password = User { email: "w@example.com".to_owned(), username: None, ..without_password };
+    let mut tx = server.app.store.write().await.unwrap();
+    countersign::store::account::insert(&mut tx, &without_password).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let mut browser = server.browser();
+    let long = "a".repeat(129);
+    let queue = fill_the_queue(&server);
+    for name in ["ada", "eve", "disabled@example.com", "w@example.com", ""] {
+        for password in [PASSWORD, WRONG, "", &long] {
+            let reply = try_to_log_in(&mut browser, name, password).await;
+            assert_eq!(reply.status, 503, "{name} {password}");
+        }
+    }
+    drop(queue);
+    assert_eq!(try_to_log_in(&mut browser, "eve", WRONG).await.status, 422);
+}
+
+#[tokio::test]
+async fn a_link_that_is_unknown_spent_or_expired_looks_the_same() {
+    let (server, user) = server().await;
+    let mut tx = server.app.store.write().await.unwrap();
+    let purpose = countersign::store::link::LinkPurpose::ChoosePassword(user.id.clone());
+    let link = countersign::login::link::issue(&server.app, &mut tx, &purpose, server.clock.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut browser = server.browser();
+    assert_eq!(browser.get(&format!("/link?t={}", link.expose())).await.status, 200);
+    server.advance(chrono::TimeDelta::minutes(30));
+
+    let expired = browser.get(&format!("/link?t={}", link.expose())).await;
+    for made_up in ["", "a", &"a".repeat(43)] {
+        let unknown = browser.get(&format!("/link?t={made_up}")).await;
+        assert_eq!((unknown.status, &unknown.headers, unknown.text()), (410, &expired.headers, expired.text()));
+    }
+}
+
+#[tokio::test]
+async fn silent_requests_say_nothing_of_a_hinted_person() {
+    let (server, _) = server().await;
+    let answer = async |hint| {
+        let path = authorize_path("app", &[("login_hint", hint), ("prompt", "none")]);
+        server.get(&path).await.location().to_owned()
+    };
+    assert_eq!(answer("ada@example.com").await, answer("eve@example.com").await);
+}

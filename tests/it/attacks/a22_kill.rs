@@ -125,7 +125,9 @@ async fn a_killed_process_loses_no_delivered_token_and_honours_none_twice() {
             std::thread::park_timeout(Duration::from_millis(5));
         }
         drop(program);
-        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        for worker in workers {
+            worker.join().unwrap();
+        }
 
         let program = Program::start(&server);
         let heads = heads.lock().unwrap().clone();

@@ -158,8 +158,8 @@ async fn account_key(tx: &mut Tx, user: &UserId) -> Result<SealingKey, StoreErro
     }
     let select = "SELECT sealed FROM audit_key WHERE user_id = $1";
     let mut found: Option<(Vec<u8>,)> = fetch_optional!(tx, select, user.as_str())?;
-    let is_new = found.is_none();
-    if is_new {
+    if found.is_none() {
+        tx.made_audit_key = true;
         let sealed = inner.audit.wrapping.seal(&inner.random.bytes::<32>(), user.as_str().as_bytes(), &inner.random);
         execute!(
             tx,
@@ -174,7 +174,7 @@ async fn account_key(tx: &mut Tx, user: &UserId) -> Result<SealingKey, StoreErro
     let bytes = inner.audit.wrapping.open(&sealed, user.as_str().as_bytes())?;
     let bytes = bytes.try_into().map_err(|_| StoreError::corrupt("audit_key", "wrong length"))?;
     let key = SealingKey::from_bytes(bytes);
-    if !is_new {
+    if !tx.made_audit_key {
         // A key of this transaction may yet be rolled back; remembered, it would seal what nobody can open.
         inner.audit.remember(user, &key);
     }

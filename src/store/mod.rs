@@ -183,6 +183,8 @@ pub struct Tx {
     store: Store,
     /// Events of this transaction. They are written with its commit, all in one statement.
     events: Vec<audit::Row>,
+    /// Whether it made the audit key of an account, which may yet be rolled back.
+    made_audit_key: bool,
 }
 
 #[derive(Debug)]
@@ -252,7 +254,7 @@ impl Store {
             Engine::Sqlite(sqlite) => Handle::SqliteReader(sqlite.read().await?),
             Engine::Postgres(pool) => Handle::PostgresReader(pool.acquire().await?),
         };
-        Ok(Tx { handle, store: self.clone(), events: Vec::new() })
+        Ok(Tx { handle, store: self.clone(), events: Vec::new(), made_audit_key: false })
     }
 
     /// A transaction that holds the write lock from now on (SQLite), or takes row locks as it goes (PostgreSQL).
@@ -261,7 +263,7 @@ impl Store {
             Engine::Sqlite(sqlite) => Handle::SqliteWriter(sqlite.write().await?),
             Engine::Postgres(pool) => Handle::PostgresWriter(pool.begin().await?),
         };
-        Ok(Tx { handle, store: self.clone(), events: Vec::new() })
+        Ok(Tx { handle, store: self.clone(), events: Vec::new(), made_audit_key: false })
     }
 
     /// Brings the schema up to date. Two nodes may do so at once: one waits for the other.

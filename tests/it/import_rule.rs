@@ -28,7 +28,7 @@ fn level(room: &str) -> usize {
     ORDER.iter().position(|rooms| rooms.contains(&room)).unwrap_or_else(|| panic!("{room} has no place in the order"))
 }
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

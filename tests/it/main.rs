@@ -7,6 +7,7 @@ mod attacks;
 mod audit;
 mod bad_input;
 mod cli;
+mod docs;
 mod ephemeral;
 mod harness;
 mod import_rule;

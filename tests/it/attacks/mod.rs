@@ -13,6 +13,7 @@ mod a10_host;
 mod a14_enumeration;
 mod a15_browser;
 mod a16_injection;
+mod a18_mass_assignment;
 mod a19_secrets;
 mod a20_mix_up;
 mod a22_kill;

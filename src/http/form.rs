@@ -48,7 +48,7 @@ pub enum FormError {
     /// Larger than [`MAX_BODY_BYTES`].
     #[error("the body is too large")]
     TooLarge,
-    /// Broken off, or slower than [`BODY_TIMEOUT`].
+    /// Broken off, or slower than ten seconds.
     #[error("the body did not arrive")]
     Incomplete,
 }

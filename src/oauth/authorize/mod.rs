@@ -1,5 +1,5 @@
-//! The authorization endpoint (OpenID Connect Core §3.1.2), step by step: [`request`] reads, the domain decides,
-//! [`resume`] acts, [`respond`] answers the client.
+//! The authorization endpoint (OpenID Connect Core §3.1.2), step by step: `request` reads, the domain decides,
+//! `resume` acts, `respond` answers the client.
 
 mod request;
 mod respond;

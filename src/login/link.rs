@@ -86,6 +86,8 @@ pub async fn create_administrator(
     if link::spend(&mut tx, digest, now).await? != Some(LinkPurpose::FirstAdministrator) {
         return Err(LinkError::Spent);
     }
+    // Links that were made at the same time know nothing of each other, and each has a holder.
+    account::lock_administrators(&mut tx).await?;
     if account::find_administrator(&mut tx).await?.is_some() {
         return Err(LinkError::AdministratorExists);
     }

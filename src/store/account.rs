@@ -105,6 +105,13 @@ pub async fn all(tx: &mut Tx) -> Result<Vec<User>, StoreError> {
     Ok(rows.into_iter().map(User::from).collect())
 }
 
+/// Holds off others that would make an administrator at the same time, until this transaction ends.
+pub async fn lock_administrators(tx: &mut Tx) -> Result<(), StoreError> {
+    // Any row that is always there will do; SQLite holds its one write lock anyway.
+    execute!(tx, "UPDATE change SET counter = counter WHERE name = 'client'")?;
+    Ok(())
+}
+
 /// An account that may administer Countersign, if there is one.
 pub async fn find_administrator(tx: &mut Tx) -> Result<Option<User>, StoreError> {
     // Administrators are few and this is asked at start and by the command line, so that no engine-specific JSON is needed.

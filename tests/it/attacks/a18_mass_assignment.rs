@@ -1,47 +1,185 @@
-//! Attack 18: fields that a form does not have.
+//! Attack 18: form fields that nobody asked for, in the hope that they are stored. Profile and registration forms come with
+//! their issues; the forms that exist are the link's, the sign-in, the consent and the token request.
 
 use countersign::{
-    login::link,
+    domain::user::User,
     store::{account, link::LinkPurpose},
 };
+use countersign_types::ClientAuthMethod;
+use serde_json::Value;
 
-use crate::harness::{PASSWORD, Server};
+use crate::harness::{PASSWORD, Server, authorize_path, claims, confidential};
+
+const USER: &str = "grace@example.com";
+
+/// What a person must not be able to say of themselves, in the spellings that frameworks bind.
+const FURTHER: [(&str, &str); 14] = [
+    ("email_verified", "true"),
+    ("roles", "admin"),
+    ("roles[]", "admin"),
+    ("role", "admin"),
+    ("sub", "somebody-else"),
+    ("id", "somebody-else"),
+    ("user_id", "somebody-else"),
+    ("user[id]", "somebody-else"),
+    ("user.email_verified", "true"),
+    ("enabled", "true"),
+    ("claims", "{\"name\":\"Root\"}"),
+    ("name", "Root"),
+    ("created_at", "1970-01-01T00:00:00Z"),
+    ("acr", "urn:countersign:acr:mfa"),
+];
+
+async fn server() -> (Server, User) {
+    let server = Server::start().await;
+    server.add_client("app", confidential(ClientAuthMethod::ClientSecretBasic, |_| {})).await;
+    let user = server.add_user(USER, None).await;
+    (server, user)
+}
+
+async fn all_users(server: &Server) -> Vec<User> {
+    account::all(&mut server.app.store.read().await.unwrap()).await.unwrap()
+}
+
+fn with_further<'a>(fields: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    fields.iter().copied().chain(FURTHER).collect()
+}
 
 #[tokio::test]
-async fn extra_fields_of_a_form_change_nothing() {
+async fn of_the_first_administrator() {
     let server = Server::start().await;
-    let ada = server.add_user("ada@example.com", None).await;
-    let eve = server.add_user("eve@example.com", None).await;
-    let mut tx = server.app.store.write().await.unwrap();
-    let purpose = LinkPurpose::ChoosePassword(eve.id.clone());
-    let secret = link::issue(&server.app, &mut tx, &purpose, server.clock.now()).await.unwrap();
-    tx.commit().await.unwrap();
-
+    let link = server.issue_link(&LinkPurpose::FirstAdministrator).await;
     let mut browser = server.browser();
-    let page = browser.get(&format!("/link?t={}", secret.expose())).await;
-    let new_password = "another good long password";
-    let fields = [
-        ("password", new_password),
-        ("roles", "admin"),
-        ("email_verified", "true"),
-        ("email", "ada@example.com"),
-        ("sub", ada.id.as_str()),
-        ("user_id", ada.id.as_str()),
-        ("enabled", "false"),
-    ];
-    let done = browser.submit(&page, &fields).await;
-    assert_eq!(done.status, 200, "{}", done.text());
+    let page = browser.open(&link).await;
+    let fields = with_further(&[("email", "root@example.com"), ("username", ""), ("password", PASSWORD)]);
+    browser.submit(&page, &fields).await.assert_page(200);
 
-    let mut tx = server.app.store.read().await.unwrap();
-    for before in [&ada, &eve] {
-        let after = account::find(&mut tx, &before.id).await.unwrap().unwrap();
-        assert_eq!((&after.email, &after.roles, after.enabled), (&before.email, &before.roles, true));
+    let user = all_users(&server).await.remove(0);
+    assert!(!user.email_verified && user.claims.is_empty() && user.id.as_str() != "somebody-else");
+    assert_eq!(user.roles.iter().collect::<Vec<_>>(), ["admin"]);
+    assert_eq!((user.enabled, user.created_at), (true, server.clock.now()));
+}
+
+#[tokio::test]
+async fn of_someone_who_chooses_a_password() {
+    let (server, user) = server().await;
+    let other = server.add_user("eve@example.com", None).await;
+    let link = server.issue_link(&LinkPurpose::ChoosePassword(user.id.clone())).await;
+    let mut browser = server.browser();
+    let page = browser.open(&link).await;
+    let fields = [
+        ("password", "another battery staple"),
+        ("account", "eve@example.com"),
+        ("email", "eve@evil.example"),
+        ("username", "eve"),
+        ("purpose", "first_administrator"),
+        ("t", "another"),
+    ];
+    browser.submit(&page, &with_further(&fields)).await.assert_page(200);
+
+    for before in [&user, &other] {
+        let after = all_users(&server).await.into_iter().find(|after| after.id == before.id).unwrap();
+        assert_eq!((&after.email, &after.username, &after.roles), (&before.email, &before.username, &before.roles));
+        assert_eq!((after.email_verified, after.claims.len()), (before.email_verified, 0));
     }
-    drop(tx);
-    for (name, password) in [("ada@example.com", PASSWORD), ("eve@example.com", new_password)] {
-        let mut browser = server.browser();
-        let form = browser.open("/login").await;
-        let extra = [("username", name), ("password", password), ("roles", "admin"), ("sub", ada.id.as_str())];
-        assert_eq!(browser.submit_only(&form, &extra).await.status, 303, "{name}");
+    let still_good = server.browser().answer("app", "eve@example.com", &[]).await;
+    assert!(still_good.redirect_query().contains_key("code"), "the password of another person was changed");
+}
+
+#[tokio::test]
+async fn of_a_disabled_person_who_chooses_a_password() {
+    let (server, user) = server().await;
+    let link = server.issue_link(&LinkPurpose::ChoosePassword(user.id.clone())).await;
+    server.disable_user(&user).await;
+    let mut browser = server.browser();
+    let page = browser.open(&link).await;
+    if page.status == 200 {
+        browser.submit(&page, &with_further(&[("password", PASSWORD)])).await;
     }
+    assert!(!all_users(&server).await[0].enabled);
+    let refused = server.browser().answer("app", USER, &[]).await;
+    assert_eq!(refused.status, 422);
+}
+
+#[tokio::test]
+async fn at_a_sign_in() {
+    let (server, user) = server().await;
+    let mut browser = server.browser();
+    let login = browser.authorize("app", &[]).await;
+    let fields = with_further(&[("username", USER), ("password", PASSWORD), ("session", "chosen"), ("sid", "chosen")]);
+    let consent = browser.submit(&login, &fields).await;
+    let answer = browser.submit(&consent, &[("approve", "1")]).await;
+    let tokens = server.exchange("app", &answer.redirect_query()["code"]).await.json();
+    let id = claims(tokens["id_token"].as_str().unwrap());
+    assert_eq!((id["sub"].as_str(), id["acr"].as_str()), (Some(user.id.as_str()), Some("urn:countersign:acr:pwd")));
+    assert_ne!(id["sid"], "chosen");
+}
+
+/// Signs in and consents with further fields: what was granted.
+async fn consented(server: &Server, scope: &str, further: &[(&str, &str)]) -> Value {
+    let mut browser = server.browser();
+    let login = browser.authorize("app", &[("scope", scope)]).await;
+    let consent = browser.log_in(&login, USER).await;
+    let fields: Vec<_> = [("approve", "1")].into_iter().chain(further.iter().copied()).collect();
+    let answer = browser.submit(&consent, &fields).await;
+    server.exchange("app", &answer.redirect_query()["code"]).await.json()
+}
+
+#[tokio::test]
+async fn at_a_consent() {
+    let (server, user) = server().await;
+    let further = [
+        ("scope", "openid email phone offline_access"),
+        ("scope[]", "phone"),
+        ("scopes", "phone"),
+        ("client_id", "other"),
+        ("redirect_uri", "https://evil.example/cb"),
+        ("user", "somebody-else"),
+        ("sub", "somebody-else"),
+    ];
+    let tokens = consented(&server, "openid email", &further).await;
+    assert_eq!(tokens["scope"], "email openid");
+    assert_eq!(claims(tokens["access_token"].as_str().unwrap())["sub"], user.id.as_str());
+    // What was not asked for was not remembered either.
+    let mut browser = server.browser();
+    let login = browser.authorize("app", &[("scope", "openid phone")]).await;
+    assert!(browser.log_in(&login, USER).await.text().contains("name=\"approve\""));
+}
+
+#[tokio::test]
+async fn in_an_authorization_request() {
+    let (server, user) = server().await;
+    let mut browser = server.browser();
+    let claimed =
+        [("sub", "somebody-else"), ("acr", "urn:countersign:acr:mfa"), ("auth_time", "1"), ("denied", "false")];
+    let answer = browser.answer("app", USER, &claimed).await;
+    let tokens = server.exchange("app", &answer.redirect_query()["code"]).await.json();
+    let id = claims(tokens["id_token"].as_str().unwrap());
+    assert_eq!((id["sub"].as_str(), id["acr"].as_str()), (Some(user.id.as_str()), Some("urn:countersign:acr:pwd")));
+    assert_eq!(id["auth_time"], server.clock.now().timestamp());
+    // Trust in an app is registered, not claimed.
+    let asked = server.browser().get(&authorize_path("app", &[("first_party", "true"), ("prompt", "none")])).await;
+    assert_eq!(asked.redirect_query()["error"], "login_required");
+}
+
+#[tokio::test]
+async fn in_a_token_request() {
+    let (server, user) = server().await;
+    let code = server.browser().code("app", USER, "openid").await;
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", code.as_str()),
+        ("redirect_uri", crate::harness::REDIRECT_URI),
+        ("code_verifier", crate::harness::VERIFIER),
+        ("scope", "openid email phone"),
+        ("aud", "https://other.example"),
+        ("exp", "99999999999"),
+        ("nonce", "another"),
+    ];
+    let tokens = server.token("app", &with_further(&form)).await.json();
+    let access = claims(tokens["access_token"].as_str().unwrap());
+    assert_eq!((access["sub"].as_str(), access["scope"].as_str()), (Some(user.id.as_str()), Some("openid")));
+    assert_eq!((access["aud"].as_str(), access.get("roles")), (Some(crate::harness::ISSUER), None));
+    assert_eq!(access["exp"], server.clock.now().timestamp() + 600);
+    assert_eq!(claims(tokens["id_token"].as_str().unwrap())["nonce"], "the nonce");
 }

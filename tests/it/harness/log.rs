@@ -2,11 +2,18 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
-use tracing::subscriber::{DefaultGuard, set_default};
+use tracing::{
+    Dispatch,
+    subscriber::{DefaultGuard, NoSubscriber, set_default},
+};
 use tracing_subscriber::fmt::MakeWriter;
+
+/// Where there is one subscriber alone, `tracing` asks the thread that first meets an event whether anybody listens; that may be
+/// another test's, where nobody does. With two it asks both.
+static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
 
 /// The lines so far.
 #[derive(Clone, Default)]
@@ -15,6 +22,7 @@ pub struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Captures until the guard is dropped.
     pub fn capture() -> (Self, DefaultGuard) {
+        LazyLock::force(&ANOTHER);
         let log = Self::default();
         let format = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
         let guard = set_default(format.with_writer(log.clone()).finish());

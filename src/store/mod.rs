@@ -116,7 +116,7 @@ pub enum StoreError {
     UnknownEngine,
     /// Another node runs on this database, and the two would know nothing of each other.
     #[error(
-        "another node is running on this database{}: several need `redis.url`, on each of them the same",
+        "another node is running on this database{}; stop it first, or give all nodes the same `redis.url`",
         if *exclusive { "" } else { " without redis.url" }
     )]
     OtherNode {

@@ -1,20 +1,24 @@
-//! Attack 22: the process is killed in the middle of refreshes. What was delivered still works, and nothing works twice.
+//! Attack 22: the process is killed in the middle of refreshes and code exchanges. What was delivered still works, and nothing
+//! works twice.
 
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::Mutex,
+    thread,
     time::Duration,
 };
 
+use countersign_types::ClientAuthMethod;
 use serde_json::Value;
 
-use crate::harness::{SECRET, Server, basic, confidential};
+use crate::harness::{REDIRECT_URI, SECRET, Server, VERIFIER, basic, confidential, encode};
 
 const ADA: &str = "ada@example.com";
 const ROUNDS: usize = 3;
 const FAMILIES: usize = 4;
+const CODES: usize = 30;
 
 /// The built program on a database that a server in this process has filled.
 struct Program {
@@ -32,6 +36,11 @@ impl Drop for Program {
 
 impl Program {
     fn start(server: &Server) -> Self {
+        Self::start_with(server, "0s")
+    }
+
+    /// With so much grace for a refresh token whose answer was lost.
+    fn start_with(server: &Server, grace: &str) -> Self {
         let peer = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COUNTERSIGN_")) {
@@ -42,6 +51,7 @@ impl Program {
             .env("COUNTERSIGN_LISTEN", peer.to_string())
             .env("COUNTERSIGN_DATABASE__URL", server.database.url())
             .env("COUNTERSIGN_KEYS__DIR", server.database.folder().join("keys"))
+            .env("COUNTERSIGN_REFRESH__GRACE", grace)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -69,9 +79,9 @@ fn request(peer: SocketAddr, text: &str) -> Option<String> {
     (!answer.is_empty()).then_some(answer)
 }
 
-/// Uses a refresh token: its successor; `Err` when the answer never came, or the status of a refusal.
-fn refresh(peer: SocketAddr, token: &str) -> Result<String, Option<u16>> {
-    let body = format!("grant_type=refresh_token&refresh_token={token}");
+/// Asks for tokens; `Err` when the answer never came, or the status of a refusal.
+fn token(peer: SocketAddr, form: &[(&str, &str)]) -> Result<Value, Option<u16>> {
+    let body = encode(form);
     let text = format!(
         "POST /token HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: {}\r\n\
          content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
@@ -80,69 +90,105 @@ fn refresh(peer: SocketAddr, token: &str) -> Result<String, Option<u16>> {
     );
     let answer = request(peer, &text).ok_or(None)?;
     let status: u16 = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    let json =
-        answer.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str::<Value>(body).ok()).ok_or(None)?;
-    json["refresh_token"].as_str().map(str::to_owned).ok_or(Some(status))
+    let json: Value =
+        answer.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok()).ok_or(None)?;
+    if status == 200 { Ok(json) } else { Err(Some(status)) }
+}
+
+fn refresh_token(tokens: &Value) -> String {
+    tokens["refresh_token"].as_str().unwrap().to_owned()
+}
+
+/// Uses a refresh token: its successor.
+fn refresh(peer: SocketAddr, presented: &str) -> Result<String, Option<u16>> {
+    token(peer, &[("grant_type", "refresh_token"), ("refresh_token", presented)]).map(|tokens| refresh_token(&tokens))
+}
+
+/// Exchanges a code: the refresh token that came of it.
+fn exchange(peer: SocketAddr, code: &str) -> Result<String, Option<u16>> {
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", REDIRECT_URI),
+        ("code_verifier", VERIFIER),
+    ];
+    token(peer, &form).map(|tokens| refresh_token(&tokens))
+}
+
+async fn server() -> Server {
+    let server = Server::in_real_time().await;
+    server.add_client("app", confidential(ClientAuthMethod::ClientSecretBasic, |_| {})).await;
+    server.add_user(ADA, None).await;
+    server
+}
+
+/// The first refresh tokens of some families.
+async fn families(server: &Server) -> Vec<String> {
+    let mut families = Vec::new();
+    for _ in 0..FAMILIES {
+        families.push(refresh_token(&server.sign_in("app", ADA, "openid offline_access").await));
+    }
+    families
+}
+
+/// Works on each thing in a thread of its own until the process is killed, which happens as soon as each has had a few answers.
+/// `work` is told how to report an answer, and returns when one did not come.
+fn kill_amid<T: Sync>(program: Program, things: &[T], work: impl Fn(&T, &dyn Fn()) + Sync) {
+    let answers = Mutex::new(vec![0_usize; things.len()]);
+    thread::scope(|scope| {
+        let (answers, work) = (&answers, &work);
+        let workers: Vec<_> = things
+            .iter()
+            .enumerate()
+            .map(|(at, thing)| scope.spawn(move || work(thing, &|| answers.lock().unwrap()[at] += 1)))
+            .collect();
+        while answers.lock().unwrap().iter().any(|answers| *answers < 5) {
+            assert!(workers.iter().all(|worker| !worker.is_finished()), "a request failed before the kill");
+            thread::park_timeout(Duration::from_millis(5));
+        }
+        drop(program);
+    });
+}
+
+/// Refreshes families until the process is killed: the last token of each that was delivered. Each has a try open with it.
+fn kill_amid_refreshes(program: Program, families: &[String]) -> Vec<String> {
+    let peer = program.peer;
+    let heads: Vec<_> = families.iter().map(|head| Mutex::new(head.clone())).collect();
+    kill_amid(program, &heads, |head, answered| {
+        loop {
+            let token = head.lock().unwrap().clone();
+            match refresh(peer, &token) {
+                Ok(successor) => *head.lock().unwrap() = successor,
+                Err(None) => return,
+                Err(Some(status)) => panic!("a delivered token was refused: {status}"),
+            }
+            answered();
+        }
+    });
+    heads.into_iter().map(|head| head.into_inner().unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_process_loses_no_delivered_token_and_honours_none_twice() {
-    let server = Server::in_real_time().await;
-    let register = confidential(countersign_types::ClientAuthMethod::ClientSecretBasic, |_| {});
-    server.add_client("app", register).await;
-    server.add_user(ADA, None).await;
-    let mut families = Vec::new();
-    for _ in 0..FAMILIES {
-        let tokens = server.sign_in("app", ADA, "openid offline_access").await;
-        families.push(tokens["refresh_token"].as_str().unwrap().to_owned());
-    }
-
+async fn a_killed_process_honours_no_refresh_token_twice() {
+    let server = server().await;
+    let mut families = families(&server).await;
+    // Delivered, and not in use when the process is killed.
+    let mut resting = refresh_token(&server.sign_in("app", ADA, "openid offline_access").await);
     for _ in 0..ROUNDS {
+        let heads = kill_amid_refreshes(Program::start(&server), &families);
+
         let program = Program::start(&server);
         let peer = program.peer;
-        // For each family: the last token that was delivered, and whether a try with it is open.
-        let heads = Arc::new(Mutex::new(families.iter().map(|token| (token.clone(), 0_usize)).collect::<Vec<_>>()));
-        let workers: Vec<_> = (0..families.len())
-            .map(|family| {
-                let heads = heads.clone();
-                std::thread::spawn(move || {
-                    loop {
-                        let token = heads.lock().unwrap()[family].0.clone();
-                        match refresh(peer, &token) {
-                            Ok(successor) => {
-                                let mut heads = heads.lock().unwrap();
-                                heads[family] = (successor, heads[family].1 + 1);
-                            }
-                            Err(None) => return,
-                            Err(Some(status)) => panic!("a delivered token was refused: {status}"),
-                        }
-                    }
-                })
-            })
-            .collect();
-        while heads.lock().unwrap().iter().any(|(_, delivered)| *delivered < 5) {
-            assert!(workers.iter().all(|worker| !worker.is_finished()), "a refresh failed before the kill");
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
-        drop(program);
-        for worker in workers {
-            worker.join().unwrap();
-        }
-
-        let program = Program::start(&server);
-        let heads = heads.lock().unwrap().clone();
+        resting = refresh(peer, &resting).expect("a delivered token that was not in use");
         families.clear();
-        for (head, _) in heads {
-            match refresh(program.peer, &head) {
+        for (at, head) in heads.iter().enumerate() {
+            match refresh(peer, head) {
                 // The open try was never committed: the token still works, and only once.
-                Ok(successor) => {
-                    families.push(successor);
-                    if families.len() == 1 {
-                        assert_eq!(refresh(program.peer, &head), Err(Some(400)));
-                        let dead = families.pop().unwrap();
-                        assert_eq!(refresh(program.peer, &dead), Err(Some(400)));
-                    }
+                Ok(successor) if at == 0 => {
+                    assert_eq!(refresh(peer, head), Err(Some(400)));
+                    assert_eq!(refresh(peer, &successor), Err(Some(400)));
                 }
+                Ok(successor) => families.push(successor),
                 // It was committed, and its answer lost on the way: another use is a replay.
                 Err(refused) => assert_eq!(refused, Some(400)),
             }
@@ -150,5 +196,71 @@ async fn a_killed_process_loses_no_delivered_token_and_honours_none_twice() {
         if families.is_empty() {
             return;
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn within_the_grace_a_killed_process_loses_no_refresh_token() {
+    let server = server().await;
+    let mut families = families(&server).await;
+    for _ in 0..ROUNDS {
+        let heads = kill_amid_refreshes(Program::start_with(&server, "60s"), &families);
+
+        let program = Program::start_with(&server, "60s");
+        let used = |token: &str| refresh(program.peer, token).expect("a delivered token");
+        families = heads.iter().map(|head| used(&used(head))).collect();
+        // Its successor was used, so it is spent, and whoever still has it is a thief.
+        assert_eq!(refresh(program.peer, &heads[0]), Err(Some(400)));
+        assert_eq!(refresh(program.peer, &families[0]), Err(Some(400)));
+        families.remove(0);
+    }
+}
+
+/// What is known of a code when the process is killed.
+#[derive(Clone, Debug)]
+enum Known {
+    /// Nobody used it.
+    Unused,
+    /// It was sent, and nothing came back.
+    Open,
+    /// Its refresh token was delivered.
+    Delivered(String),
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_process_honours_no_code_twice_and_keeps_what_came_of_it() {
+    let server = server().await;
+    let mut browser = server.browser();
+    let mut codes = Vec::new();
+    for _ in 0..CODES * 2 {
+        let code = browser.code("app", ADA, "openid offline_access").await;
+        codes.push(Mutex::new((code, Known::Unused)));
+    }
+    let piles: Vec<_> = codes.chunks(CODES).collect();
+    let program = Program::start(&server);
+    let peer = program.peer;
+    kill_amid(program, &piles, |pile, answered| {
+        for code in *pile {
+            let mut code = code.lock().unwrap();
+            code.1 = Known::Open;
+            match exchange(peer, &code.0) {
+                Ok(token) => code.1 = Known::Delivered(token),
+                Err(None) => return,
+                Err(Some(status)) => panic!("a code was refused: {status}"),
+            }
+            answered();
+        }
+    });
+
+    let program = Program::start(&server);
+    for code in codes {
+        let (code, known) = code.into_inner().unwrap();
+        match known {
+            Known::Unused => assert!(exchange(program.peer, &code).is_ok()),
+            Known::Delivered(token) => assert!(refresh(program.peer, &token).is_ok()),
+            // Done or not done: if it was not, the code still works.
+            Known::Open => assert!(matches!(exchange(program.peer, &code), Ok(_) | Err(Some(400)))),
+        }
+        assert_eq!(exchange(program.peer, &code), Err(Some(400)));
     }
 }

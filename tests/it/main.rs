@@ -8,6 +8,7 @@ mod audit;
 mod bad_input;
 mod cli;
 mod docs;
+mod docs_security;
 mod ephemeral;
 mod harness;
 mod import_rule;

@@ -1,0 +1,77 @@
+//! docs/security.md promises tests: every one that it names must be there, and every attack that is tried must be named.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn document() -> String {
+    std::fs::read_to_string(root().join("docs/security.md")).unwrap()
+}
+
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// The names of the tests in a file.
+fn tests_in(file: &Path) -> BTreeSet<String> {
+    let source = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let mut lines = source.lines();
+    let mut tests = BTreeSet::new();
+    while let Some(line) = lines.next() {
+        if line.trim_start().starts_with("#[test") || line.trim_start().starts_with("#[tokio::test") {
+            let signature = lines.by_ref().find_map(|line| line.split_once("fn ")).unwrap().1;
+            tests.insert(signature.split('(').next().unwrap().to_owned());
+        }
+    }
+    tests
+}
+
+/// Where a test is that is named by its file.
+fn file_of(name: &str) -> PathBuf {
+    let in_place = name.starts_with("src/") || name.starts_with("crates/");
+    root().join(if in_place { "" } else { "tests/it" }).join(format!("{name}.rs"))
+}
+
+#[test]
+fn every_test_that_is_named_exists() {
+    let document = document();
+    let named: Vec<_> = quoted(&document).filter_map(|text| text.split_once("::")).collect();
+    assert!(named.len() > 80, "only {} tests are named", named.len());
+    for (file, name) in named {
+        assert!(tests_in(&file_of(file)).contains(name), "{file}::{name} does not exist");
+    }
+}
+
+#[test]
+fn every_file_that_is_named_exists() {
+    let is_path = |text: &&str| (text.starts_with("src/") || text.starts_with("crates/")) && !text.contains(':');
+    for file in quoted(&document()).filter(is_path) {
+        assert!(root().join(file).exists(), "{file} does not exist");
+    }
+}
+
+#[test]
+fn every_attack_has_a_line_that_names_all_its_tests() {
+    let document = document();
+    let (_, table) = document.split_once("## Attacks by number").unwrap();
+    let line =
+        |number: usize| table.lines().find(|line| line.starts_with(&format!("| {number} |"))).unwrap().to_owned();
+    for entry in std::fs::read_dir(root().join("tests/it/attacks")).unwrap() {
+        let path = entry.unwrap().path();
+        let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let Some(number) = stem.strip_prefix('a').and_then(|rest| rest.split('_').next()?.parse().ok()) else {
+            continue;
+        };
+        let line = line(number);
+        let (_, listed) = line.split_once(&format!("`{stem}.rs`: ")).unwrap_or_else(|| panic!("{stem} is not named"));
+        let listed = quoted(listed).filter(|text| !text.contains(['/', ':', '.']));
+        let listed: BTreeSet<_> = listed.map(str::to_owned).collect();
+        assert_eq!(listed, tests_in(&path), "the tests of attack {number} in docs/security.md");
+    }
+    (1..=22).for_each(|number| drop(line(number)));
+}

@@ -132,10 +132,9 @@ fn fill_the_queue(server: &Server) -> Vec<Pending> {
             Box::pin(async move { passwords.verify(None, &Password::typed("a".to_owned()).unwrap()).await });
         match next.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => waiting.push(next),
-            Poll::Ready(result) => {
-                assert!(matches!(result, Err(HashError::Busy)));
-                return waiting;
-            }
+            Poll::Ready(Err(HashError::Busy)) => return waiting,
+            // A core was free, and faster than we are.
+            Poll::Ready(result) => drop(result.unwrap()),
         }
     }
 }

@@ -106,8 +106,10 @@ impl Interaction {
     pub async fn open(app: &App, visitor: &Visitor, sealed: &str) -> Result<Self, InteractionError> {
         let sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| InteractionError::Expired)?;
         let open = |context: &[u8]| app.keys.interaction.open(&sealed, context);
-        let json = open(visitor.binding().as_bytes()).or_else(|_| open(ANY_BROWSER));
-        let json = json.map_err(|_| InteractionError::Expired)?;
+        let (json, is_bound) = match open(visitor.binding().as_bytes()) {
+            Ok(json) => (json, true),
+            Err(_) => (open(ANY_BROWSER).map_err(|_| InteractionError::Expired)?, false),
+        };
         let now = app.clock.now();
         let interaction = match serde_json::from_slice(&json).map_err(|_| InteractionError::Expired)? {
             Sealed::Inline(interaction) => *interaction,
@@ -120,7 +122,9 @@ impl Interaction {
         if now >= interaction.asked_at + LIFETIME {
             return Err(InteractionError::Expired);
         }
-        Ok(interaction)
+        // Anybody could have had it sealed, and kept it until the person signed in or consented for another reason: to this
+        // browser it is new.
+        Ok(if is_bound { interaction } else { Self { asked_at: now, ..interaction } })
     }
 }
 

@@ -1,9 +1,10 @@
 //! Attack 15: other sites that act through a person's browser: forged forms, planted cookies, frames, the back button.
 
+use chrono::TimeDelta;
 use countersign::{login::link, store::link::LinkPurpose};
 use countersign_types::ClientAuthMethod;
 
-use crate::harness::{Browser, PASSWORD, Reply, Server, authorize_path, confidential, hidden_fields};
+use crate::harness::{Browser, PASSWORD, Reply, Server, authorize_path, confidential, hidden_fields, query_of};
 
 const USER: &str = "grace@example.com";
 
@@ -342,4 +343,25 @@ async fn other_origins_read_nothing_with_cookies() {
         let allowed = reply.header("access-control-allow-origin");
         assert!(allowed.is_none() || (allowed == Some("*") && path.starts_with("/.well-known")), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_request_that_was_sealed_before_a_consent_elsewhere() {
+    let server = Server::start().await;
+    server.add_client("native", crate::harness::native()).await;
+    server.add_user("ada@example.com", None).await;
+    // Anybody can have a request sealed, and keep it.
+    let query = authorize_path("native", &[("redirect_uri", "http://127.0.0.1:1/cb"), ("state", "planted")]);
+    let form: Vec<(String, String)> = query_of(&query).into_iter().collect();
+    let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let planted = server.post("/authorize", &[], &form).await.location().to_owned();
+
+    server.advance(TimeDelta::seconds(5));
+    let mut browser = server.browser();
+    browser.answer("native", "ada@example.com", &[("redirect_uri", "http://127.0.0.1:2/cb")]).await.location();
+    server.advance(TimeDelta::seconds(5));
+
+    let asked = browser.open(&planted).await;
+    asked.assert_page(200);
+    assert!(asked.text().contains("name=\"approve\""), "the person is asked for this request, too");
 }

@@ -17,8 +17,8 @@ macro_rules! columns {
     () => {
         "g.gid, g.user_id, g.client_id, g.sid, g.scope, g.auth_time, g.acr, g.amr, g.created_at, g.ends_at,
          a.enabled AS user_enabled, a.roles AS user_roles,
-         EXISTS (SELECT 1 FROM revocation r WHERE r.before >= g.created_at AND
-             ((r.kind = 'gid' AND r.id = g.gid) OR (r.kind = 'sid' AND r.id = g.sid))) AS revoked,
+         EXISTS (SELECT 1 FROM revocation r
+             WHERE (r.kind = 'gid' AND r.id = g.gid) OR (r.kind = 'sid' AND r.id = g.sid)) AS revoked,
          s.created_at AS session_created_at, s.last_seen AS session_last_seen, s.ended_at AS session_ended_at"
     };
 }

@@ -22,8 +22,8 @@ pub struct Passwords(Arc<Inner>);
 struct Inner {
     argon2: Argon2<'static>,
     random: Random,
-    permits: Semaphore,
-    waiting: AtomicUsize,
+    permits: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
     /// What a password is compared with where there is no account, so that both take the same time.
     decoy: String,
 }
@@ -56,8 +56,8 @@ impl Passwords {
         Ok(Self(Arc::new(Inner {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             random,
-            permits: Semaphore::new(cores),
-            waiting: AtomicUsize::new(0),
+            permits: Arc::new(Semaphore::new(cores)),
+            waiting: Arc::default(),
             decoy,
         })))
     }
@@ -90,23 +90,28 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<R, HashError> + Send + 'static,
     ) -> Result<R, HashError> {
-        let _place = Waiting::enter(&self.0.waiting)?;
-        let _permit = self.0.permits.acquire().await.map_err(|_| HashError::Busy)?;
-        tokio::task::spawn_blocking(work).await.map_err(|error| HashError::Argon2(error.to_string()))?
+        let place = Waiting::enter(&self.0.waiting)?;
+        let permit = self.0.permits.clone().acquire_owned().await.map_err(|_| HashError::Busy)?;
+        // Both stay with the work: it goes on when the request is broken off, and so must not make room for another.
+        let bounded = move || {
+            let _held = (place, permit);
+            work()
+        };
+        tokio::task::spawn_blocking(bounded).await.map_err(|error| HashError::Argon2(error.to_string()))?
     }
 }
 
 /// A place in the queue; given back when dropped, even by a request that was broken off.
-struct Waiting<'a>(&'a AtomicUsize);
+struct Waiting(Arc<AtomicUsize>);
 
-impl<'a> Waiting<'a> {
-    fn enter(waiting: &'a AtomicUsize) -> Result<Self, HashError> {
-        let place = Self(waiting);
+impl Waiting {
+    fn enter(waiting: &Arc<AtomicUsize>) -> Result<Self, HashError> {
+        let place = Self(waiting.clone());
         if waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING { Err(HashError::Busy) } else { Ok(place) }
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

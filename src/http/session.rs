@@ -20,7 +20,9 @@ pub async fn present(app: &App, headers: &HeaderMap) -> Result<Option<Session>, 
     let Some(session) = found.filter(|session| session.is_live(&lifetimes, now)) else { return Ok(None) };
     if session.should_touch(&lifetimes, now) {
         let mut tx = app.store.write().await?;
-        session::touch(&mut tx, &session.id, now).await?;
+        if !session::touch(&mut tx, &session.id, now).await? {
+            return Ok(None);
+        }
         tx.commit().await?;
     }
     Ok(Some(session))

@@ -111,6 +111,17 @@ impl Keyring {
         loaded.keys.iter().find(|key| key.public.kid() == Some(kid)).map(|key| verify(&key.verifier))
     }
 
+    /// The same, with keys alone that others see at this time: what others could not verify is not accepted from them either.
+    pub(super) fn verify_with_public<R>(
+        &self,
+        kid: &str,
+        now: DateTime<Utc>,
+        verify: impl FnOnce(&Verifier) -> R,
+    ) -> Option<R> {
+        let is_public = |key: &&Key| key.public.kid() == Some(kid) && key.times.state(&self.lifetimes, now).is_public();
+        self.loaded().keys.iter().find(is_public).map(|key| verify(&key.verifier))
+    }
+
     /// What others see of the keys at this time.
     pub fn jwks(&self, now: DateTime<Utc>) -> Jwks {
         let loaded = self.loaded();

@@ -41,8 +41,9 @@ pub fn verify_access_token(
         return Err(AccessTokenError::Foreign);
     }
     let kid = token.kid().ok_or(AccessTokenError::UnknownKey)?;
-    let claims: AccessTokenClaims =
-        keyring.verify_with(kid, |verifier| token.verify(verifier)).ok_or(AccessTokenError::UnknownKey)??;
+    let claims: AccessTokenClaims = keyring
+        .verify_with_public(kid, now, |verifier| token.verify(verifier))
+        .ok_or(AccessTokenError::UnknownKey)??;
     if claims.iss != issuer {
         return Err(AccessTokenError::Foreign);
     }

@@ -83,10 +83,12 @@ pub async fn reauthenticate(tx: &mut Tx, session: &Session, cookie: &Digest) -> 
     Ok(())
 }
 
-/// Notes that the person was here.
-pub async fn touch(tx: &mut Tx, session: &SessionId, now: DateTime<Utc>) -> Result<(), StoreError> {
-    execute!(tx, "UPDATE session SET last_seen = $2 WHERE sid = $1 AND ended_at IS NULL", session.as_str(), now)?;
-    Ok(())
+/// Notes that the person was here. `false` when the session was ended meanwhile; `true` keeps it from ending until this
+/// transaction does.
+pub async fn touch(tx: &mut Tx, session: &SessionId, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let touched =
+        execute!(tx, "UPDATE session SET last_seen = $2 WHERE sid = $1 AND ended_at IS NULL", session.as_str(), now)?;
+    Ok(touched == 1)
 }
 
 /// Ends a session. Of any number of tries at once, one alone gets `true`.

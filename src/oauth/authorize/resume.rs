@@ -26,7 +26,7 @@ use crate::{
         state::AppState,
         visitor::Visitor,
     },
-    store::{StoreError, audit, code, consent, person_grant},
+    store::{StoreError, audit, code, consent, person_grant, session as sessions},
 };
 
 /// `GET /authorize/resume?i=…`: every page ends here.
@@ -93,7 +93,10 @@ async fn try_to_go_on(
         (Decision::Login, _) => to_page("/login", app, visitor, &interaction).await,
         (Decision::Consent, Some(_)) => to_page("/consent", app, visitor, &interaction).await,
         (Decision::Issue, Some(session)) => {
-            let code = issue(app, visitor, request, &client, &session).await?;
+            let Some(code) = issue(app, visitor, request, &client, &session).await? else {
+                // The session ended a moment ago: as if there had been none.
+                return Box::pin(try_to_go_on(state, visitor, headers, interaction)).await;
+            };
             let answer = Answer::code(request.redirect_uri.clone(), request.response_mode, request.state.clone(), code);
             Ok(answer.send(&state.issuer))
         }
@@ -112,14 +115,14 @@ async fn to_page(
     Ok(Redirect::to(&address(path, &sealed)).into_response())
 }
 
-/// Stores the grant and its code.
+/// Stores the grant and its code; nothing if the session has ended.
 async fn issue(
     app: &App,
     visitor: &Visitor,
     request: &AuthorizationRequest,
     client: &Client,
     session: &Session,
-) -> Result<Secret, StoreError> {
+) -> Result<Option<Secret>, StoreError> {
     let now = app.clock.now();
     let lifetimes = &app.settings.lifetimes;
     let lasts = if client.may_use(GrantType::RefreshToken) {
@@ -150,9 +153,13 @@ async fn issue(
         .personal(visitor.device.personal());
 
     let mut tx = app.store.write().await?;
+    // Since it was looked at, the session may have ended with a changed password: nothing may begin on it any more.
+    if !sessions::touch(&mut tx, &session.id, now).await? {
+        return Ok(None);
+    }
     person_grant::insert(&mut tx, &grant, &person).await?;
     code::insert(&mut tx, &secret.digest(), &person.id, &binding).await?;
     audit::record(&mut tx, &entry, now).await?;
     tx.commit().await?;
-    Ok(secret)
+    Ok(Some(secret))
 }

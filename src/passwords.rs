@@ -86,7 +86,8 @@ impl Passwords {
         Ok(matches && is_known)
     }
 
-    async fn run<R: Send + 'static>(
+    /// Runs work that takes a core for as long as a hash does, in the same queue.
+    pub async fn run<R: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<R, HashError> + Send + 'static,
     ) -> Result<R, HashError> {

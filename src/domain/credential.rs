@@ -20,6 +20,10 @@ impl CredentialKind {
     }
 }
 
+/// Which of the credentials that a person had of one kind: it grows with every change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CredentialVersion(pub i64);
+
 /// A person's password, hashed.
 #[derive(Clone)]
 pub struct PasswordCredential {

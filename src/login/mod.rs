@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{device, event::Personal, user::User};
+use crate::domain::{credential::CredentialVersion, device, event::Personal, user::User};
 
 pub mod link;
 pub mod password;
@@ -16,6 +16,8 @@ pub mod throttle;
 pub struct Proof {
     /// Who.
     pub user: User,
+    /// Which password they proved it with. One that was changed since proves nothing.
+    pub password: CredentialVersion,
     /// By what means (RFC 8176).
     pub amr: Vec<String>,
     /// How strong that is.

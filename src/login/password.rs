@@ -57,8 +57,8 @@ pub async fn prove(
 ) -> Result<Proof, LoginError> {
     let mut tx = app.store.read().await?;
     let user = account::find_by_name(&mut tx, name).await?;
-    let phc = match &user {
-        Some(user) if user.enabled => credential::find_password(&mut tx, &user.id).await?.map(|found| found.phc),
+    let found = match &user {
+        Some(user) if user.enabled => credential::find_password(&mut tx, &user.id).await?,
         _ => None,
     };
     drop(tx);
@@ -81,16 +81,17 @@ pub async fn prove(
 
     // A password that is too long is still compared, with nothing that it could match, to take the same time.
     let password = Password::typed(password);
-    let phc = phc.filter(|_| password.is_some());
+    let (phc, version) = found.filter(|_| password.is_some()).map(|(found, version)| (found.phc, version)).unzip();
     let typed = password.or_else(|| Password::typed(String::new())).ok_or(LoginError::Invalid)?;
     let matches = app.passwords.verify(phc, &typed).await?;
-    match user {
-        Some(user) if matches => {
+    let failed = entry(Event::LoginFailed);
+    match user.zip(version) {
+        Some((user, password)) if matches => {
             throttle::succeed(app, &attempt).await;
-            Ok(Proof { user, amr: vec!["pwd".to_owned()], acr: ACR_PASSWORD, at: now })
+            Ok(Proof { user, password, amr: vec!["pwd".to_owned()], acr: ACR_PASSWORD, at: now })
         }
         _ => {
-            record(app, &entry(Event::LoginFailed), now).await?;
+            record(app, &failed, now).await?;
             Err(LoginError::Invalid)
         }
     }

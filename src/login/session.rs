@@ -12,20 +12,32 @@ use crate::{
         token::Secret,
         user::User,
     },
-    store::{StoreError, Tx, audit, revocation, session},
+    store::{StoreError, Tx, account, audit, credential, link, revocation, session},
 };
 
 /// Signs a person in on this device. A new cookie every time, so that a planted one is worth nothing.
 ///
-/// `present` is the session that this browser has: it goes on for the same person, and ends for another.
+/// `present` is the session that this browser has: it goes on for the same person, and ends for another. `None`, and nothing
+/// happens, if the password was changed or the account disabled since the proof.
 pub async fn begin(
     app: &App,
     tx: &mut Tx,
     proof: &Proof,
     present: Option<Session>,
     device: &Device,
-) -> Result<(Session, Secret), StoreError> {
+) -> Result<Option<(Session, Secret)>, StoreError> {
+    // Whoever changes either must wait for this transaction, and then finds its session.
+    if !account::hold_enabled(tx, &proof.user.id).await?
+        || !credential::hold_password(tx, &proof.user.id, proof.password).await?
+    {
+        return Ok(None);
+    }
     let cookie = app.random.secret();
+    // One that ended a moment ago does not come back to life.
+    let present = match present {
+        Some(present) if session::touch(tx, &present.id, proof.at).await? => Some(present),
+        _ => None,
+    };
     let session = match present {
         Some(present) if present.user == proof.user.id => {
             let session = Session {
@@ -59,7 +71,7 @@ pub async fn begin(
     let event = Event::LoginSucceeded { amr: session.amr.clone() };
     let entry = AuditEntry::new(event).user(&session.user).session(&session.id).personal(device.personal());
     audit::record(tx, &entry, proof.at).await?;
-    Ok((session, cookie))
+    Ok(Some((session, cookie)))
 }
 
 /// Ends a session and what hangs on it. Nothing happens, and nothing is recorded, if it had ended already.
@@ -113,7 +125,8 @@ async fn end_quietly(
     audit::record(tx, &entry.user(&ended.user).session(&ended.id), now).await
 }
 
-/// Ends everything that a person is signed in to, offline grants included.
+/// Ends everything that a person is signed in to, offline grants included. Links on their way to them are dead too: one may
+/// have been the reason.
 pub async fn end_all(
     app: &App,
     tx: &mut Tx,
@@ -124,6 +137,7 @@ pub async fn end_all(
     for live in session::of_user(tx, &user.id).await? {
         end_unattended(app, tx, &live, reason, now).await?;
     }
+    link::forget(tx, &user.id).await?;
     // Grants whose session ended earlier live on by offline_access.
     revocation::revoke_grants_of_user(tx, &user.id, now).await
 }

@@ -42,8 +42,14 @@ pub async fn begin(app: &App, account: &str, device: &Device, now: DateTime<Utc>
     if let Some(retry_after) = account.max(address) {
         return Err(Throttled { retry_after });
     }
-    app.ephemeral.add_failure(&attempt.account, WINDOW, now).await;
-    app.ephemeral.add_failure(&attempt.address, WINDOW, now).await;
+    // Others may have come between: what stood there when this try was counted decides.
+    let account = delay(app.ephemeral.add_failure(&attempt.account, WINDOW, now).await, limits.account, now);
+    let address = delay(app.ephemeral.add_failure(&attempt.address, WINDOW, now).await, limits.address, now);
+    if let Some(retry_after) = account.max(address) {
+        app.ephemeral.take_back_failure(&attempt.account).await;
+        app.ephemeral.take_back_failure(&attempt.address).await;
+        return Err(Throttled { retry_after });
+    }
     Ok(attempt)
 }
 

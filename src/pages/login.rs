@@ -194,12 +194,14 @@ async fn sign_in(
     let password = form.owned("password").unwrap_or_default();
 
     let refusal = match password::prove(app, username, password, &visitor.device, app.clock.now()).await {
-        Ok(proof) => {
-            let cookie = begin_session(app, visitor, headers, &proof).await?;
-            let mut response = purpose.go_on();
-            response.headers_mut().append(header::SET_COOKIE, session::cookie(app, &cookie));
-            return Ok(response);
-        }
+        Ok(proof) => match begin_session(app, visitor, headers, &proof).await? {
+            Some(cookie) => {
+                let mut response = purpose.go_on();
+                response.headers_mut().append(header::SET_COOKIE, session::cookie(app, &cookie));
+                return Ok(response);
+            }
+            None => Refusal::Mismatch,
+        },
         Err(LoginError::Invalid) => Refusal::Mismatch,
         Err(LoginError::Throttled(throttled)) => Refusal::Throttled(throttled.retry_after.into()),
         Err(LoginError::Busy) => Refusal::Busy,
@@ -208,13 +210,20 @@ async fn sign_in(
     Ok(show(app, visitor, &purpose, username, Some(refusal)))
 }
 
-/// Begins a session, with a cookie that nobody had before.
-async fn begin_session(app: &App, visitor: &Visitor, headers: &HeaderMap, proof: &Proof) -> Result<Secret, StoreError> {
+/// Begins a session, with a cookie that nobody had before; none if the proof counts no more.
+async fn begin_session(
+    app: &App,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    proof: &Proof,
+) -> Result<Option<Secret>, StoreError> {
     let present = session::present(app, headers).await?;
     let mut tx = app.store.write().await?;
-    let (_, cookie) = login::session::begin(app, &mut tx, proof, present, &visitor.device).await?;
+    let Some((_, cookie)) = login::session::begin(app, &mut tx, proof, present, &visitor.device).await? else {
+        return Ok(None);
+    };
     tx.commit().await?;
-    Ok(cookie)
+    Ok(Some(cookie))
 }
 
 #[cfg(test)]

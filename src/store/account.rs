@@ -82,6 +82,12 @@ pub async fn update(tx: &mut Tx, user: &User) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Keeps an account from being disabled or removed until this transaction ends. `false` when it was already.
+pub async fn hold_enabled(tx: &mut Tx, id: &UserId) -> Result<bool, StoreError> {
+    let held = execute!(tx, "UPDATE account SET enabled = enabled WHERE id = $1 AND enabled", id.as_str())?;
+    Ok(held == 1)
+}
+
 /// The account with this id.
 pub async fn find(tx: &mut Tx, id: &UserId) -> Result<Option<User>, StoreError> {
     let row: Option<Row> = fetch_optional!(tx, "SELECT * FROM account WHERE id = $1", id.as_str())?;
@@ -114,7 +120,11 @@ pub async fn lock_administrators(tx: &mut Tx) -> Result<(), StoreError> {
 
 /// An account that may administer Countersign, if there is one.
 pub async fn find_administrator(tx: &mut Tx) -> Result<Option<User>, StoreError> {
-    // Administrators are few and this is asked at start and by the command line, so that no engine-specific JSON is needed.
-    let rows: Vec<Row> = fetch_all!(tx, "SELECT * FROM account WHERE enabled")?;
+    // The text of the roles finds the few that may be one, whichever engine; a role with a longer name may be among them.
+    let rows: Vec<Row> = fetch_all!(
+        tx,
+        "SELECT * FROM account WHERE enabled AND CAST(roles AS TEXT) LIKE $1",
+        format!("%\"{ADMIN_ROLE}\"%"),
+    )?;
     Ok(rows.into_iter().map(User::from).find(|user| user.roles.contains(ADMIN_ROLE)))
 }

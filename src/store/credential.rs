@@ -4,17 +4,32 @@ use chrono::{DateTime, Utc};
 use countersign_types::UserId;
 
 use super::{StoreError, Tx};
-use crate::domain::credential::{CredentialKind, PasswordCredential};
+use crate::domain::credential::{CredentialKind, CredentialVersion, PasswordCredential};
 
-/// The password of an account, hashed, if it has one.
-pub async fn find_password(tx: &mut Tx, user: &UserId) -> Result<Option<PasswordCredential>, StoreError> {
-    let row: Option<(String,)> = fetch_optional!(
+/// The password of an account, hashed, if it has one, and which one it is.
+pub async fn find_password(
+    tx: &mut Tx,
+    user: &UserId,
+) -> Result<Option<(PasswordCredential, CredentialVersion)>, StoreError> {
+    let row: Option<(String, i64)> = fetch_optional!(
         tx,
-        "SELECT secret FROM credential WHERE user_id = $1 AND kind = $2",
+        "SELECT secret, version FROM credential WHERE user_id = $1 AND kind = $2",
         user.as_str(),
         CredentialKind::Password.as_str(),
     )?;
-    Ok(row.map(|(phc,)| PasswordCredential { user: user.clone(), phc }))
+    Ok(row.map(|(phc, version)| (PasswordCredential { user: user.clone(), phc }, CredentialVersion(version))))
+}
+
+/// Keeps a password from being changed until this transaction ends. `false` when it is not this one any more.
+pub async fn hold_password(tx: &mut Tx, user: &UserId, version: CredentialVersion) -> Result<bool, StoreError> {
+    let held = execute!(
+        tx,
+        "UPDATE credential SET version = version WHERE user_id = $1 AND kind = $2 AND version = $3",
+        user.as_str(),
+        CredentialKind::Password.as_str(),
+        version.0,
+    )?;
+    Ok(held == 1)
 }
 
 /// Sets the password of an account.

@@ -80,6 +80,12 @@ pub async fn spend(tx: &mut Tx, digest: &Digest, now: DateTime<Utc>) -> Result<O
     row.map(|row| purpose(&row)).transpose()
 }
 
+/// Removes the unused links of an account: whoever has one of them has no use for it any more.
+pub async fn forget(tx: &mut Tx, user: &UserId) -> Result<(), StoreError> {
+    execute!(tx, "DELETE FROM link WHERE user_id = $1 AND used_at IS NULL", user.as_str())?;
+    Ok(())
+}
+
 /// Removes links that expired before this time, used or not. How many.
 pub async fn sweep(tx: &mut Tx, expired_before: DateTime<Utc>, most: i64) -> Result<u64, StoreError> {
     execute!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use countersign::domain::user::User;
+use countersign::{domain::user::User, login};
 use countersign_types::ClientAuthMethod;
 
 use crate::harness::{Browser, Server, authorize_path, confidential};
@@ -145,4 +145,42 @@ async fn the_cookie_of_before_a_second_sign_in_is_dead() {
     let mut thief = Browser::with_cookies(&server, copied.cookies);
     let silent = thief.get(&authorize_path("app", &[("prompt", "none")])).await;
     assert_eq!(silent.redirect_query()["error"], "login_required");
+}
+
+/// The password is looked at for as long as a hash takes, and for longer when many wait. What happens meanwhile counts.
+async fn sign_in_that_began_before(happens: impl AsyncFnOnce(&Server, &User)) {
+    let (server, user) = server().await;
+    let held = server.jam_passwords().await.abandon().await;
+    let mut browser = server.browser();
+    let page = browser.open("/login").await;
+    let sign_in = browser.log_in(&page, USER);
+    let meanwhile = async {
+        let counter = format!("login/account/{}", user.id);
+        // A try is counted when the hash has been read and before it is compared.
+        while server.app.ephemeral.failures(&counter, server.clock.now()).await.count == 0 {
+            tokio::task::yield_now().await;
+        }
+        happens(&server, &user).await;
+        drop(held);
+    };
+    let (answer, ()) = tokio::join!(sign_in, meanwhile);
+    answer.assert_page(422);
+    assert!(!browser.cookies.contains_key("countersign_session"));
+    assert_eq!(server.count("session").await, 0);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_began_before_the_password_was_changed() {
+    sign_in_that_began_before(async |server: &Server, user: &User| {
+        let mut tx = server.app.store.write().await.unwrap();
+        let phc = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned();
+        login::link::set_password(&server.app, &mut tx, user, phc, server.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_sign_in_that_began_before_the_person_was_disabled() {
+    sign_in_that_began_before(async |server: &Server, user: &User| server.disable_user(user).await).await;
 }

@@ -1,15 +1,6 @@
 //! Attack 14: finding out who has an account. Known and unknown people get the same answer: text, status, headers, work.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll, Waker},
-};
-
-use countersign::{
-    domain::{credential::Password, user::User},
-    passwords::HashError,
-};
+use countersign::domain::user::User;
 use countersign_types::ClientAuthMethod;
 
 use crate::harness::{Browser, PASSWORD, Reply, Server, authorize_path, confidential, hidden_fields};
@@ -120,25 +111,6 @@ async fn delays_grow_alike_for_everybody() {
     assert_eq!(waits[0].last().unwrap().0, 429);
 }
 
-/// A hash that is waited for.
-type Pending = Pin<Box<dyn Future<Output = Result<bool, HashError>>>>;
-
-/// Fills the queue before Argon2, for as long as what is returned is held.
-fn fill_the_queue(server: &Server) -> Vec<Pending> {
-    let mut waiting: Vec<Pending> = Vec::new();
-    loop {
-        let passwords = server.app.passwords.clone();
-        let mut next: Pending =
-            Box::pin(async move { passwords.verify(None, &Password::typed("a".to_owned()).unwrap()).await });
-        match next.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Pending => waiting.push(next),
-            Poll::Ready(Err(HashError::Busy)) => return waiting,
-            // A core was free, and faster than we are.
-            Poll::Ready(result) => drop(result.unwrap()),
-        }
-    }
-}
-
 /// Time itself is no test; work is. Where no hash can be computed, nobody gets an answer that needs one.
 #[tokio::test]
 async fn every_try_costs_one_hash_whoever_it_names() {
@@ -151,14 +123,14 @@ async fn every_try_costs_one_hash_whoever_it_names() {
 
     let mut browser = server.browser();
     let long = "a".repeat(129);
-    let queue = fill_the_queue(&server);
+    let jam = server.jam_passwords().await;
     for name in ["ada", "eve", "disabled@example.com", "w@example.com", ""] {
         for password in [PASSWORD, WRONG, "", &long] {
             let reply = try_to_log_in(&mut browser, name, password).await;
             assert_eq!(reply.status, 503, "{name} {password}");
         }
     }
-    drop(queue);
+    jam.clear().await;
     assert_eq!(try_to_log_in(&mut browser, "eve", WRONG).await.status, 422);
 }
 

@@ -263,7 +263,7 @@ async fn no_secret_is_printed_by_debug() {
     .for_each(add);
 
     let mut secrets = keys_of(&server).await;
-    let hash = credential::find_password(&mut tx, &user.id).await.unwrap().unwrap().phc;
+    let hash = credential::find_password(&mut tx, &user.id).await.unwrap().unwrap().0.phc;
     secrets.extend([secret.expose(), PASSWORD, SECRET, ADA, &code_text, &refresh, &hash].map(str::to_owned));
     assert_hidden(&printed, &secrets);
     // Nor as numbers.

@@ -1,6 +1,9 @@
 //! Many requests at the same time. Only in tests on several threads do they really meet.
 
+use std::sync::{Arc, Mutex, mpsc};
+
 use axum::{body::Body, extract::ConnectInfo};
+use countersign::passwords::HashError;
 use http::Request;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
@@ -43,6 +46,51 @@ impl Server {
             ("code_verifier", VERIFIER),
         ];
         self.post_at_once("/token", &[("authorization", &basic(client, SECRET))], &form).await
+    }
+}
+
+/// Work that keeps every core and every place in the queue before Argon2.
+pub struct Jam {
+    gate: mpsc::Sender<()>,
+    waiting: JoinSet<Result<(), HashError>>,
+}
+
+impl Server {
+    /// Fills the queue before Argon2 to its last place.
+    pub async fn jam_passwords(&self) -> Jam {
+        let (gate, closed) = mpsc::channel();
+        let closed = Arc::new(Mutex::new(closed));
+        let mut waiting = JoinSet::new();
+        loop {
+            let (passwords, closed) = (self.app.passwords.clone(), closed.clone());
+            waiting.spawn(async move {
+                // Ends when the other end of the channel does.
+                let work = move || {
+                    let _ = closed.lock().unwrap().recv();
+                    Ok(())
+                };
+                passwords.run(work).await
+            });
+            tokio::task::yield_now().await;
+            if let Some(refused) = waiting.try_join_next() {
+                assert!(matches!(refused.unwrap(), Err(HashError::Busy)));
+                return Jam { gate, waiting };
+            }
+        }
+    }
+}
+
+impl Jam {
+    /// Ends the work, all of it.
+    pub async fn clear(self) {
+        drop(self.gate);
+        self.waiting.join_all().await;
+    }
+
+    /// Breaks off whoever waits for an answer; what a core has begun goes on. What keeps it going, until it is dropped.
+    pub async fn abandon(mut self) -> mpsc::Sender<()> {
+        self.waiting.shutdown().await;
+        self.gate
     }
 }
 

@@ -130,6 +130,21 @@ async fn a_chosen_password_replaces_the_old_one_and_ends_what_it_opened() {
     assert_spent(&browser.open(&link).await);
 }
 
+#[tokio::test]
+async fn a_link_is_dead_once_the_password_was_set_by_other_means_or_the_account_disabled() {
+    let server = Server::start().await;
+    let [eve, bob] = [server.add_user(EVE, None).await, server.add_user("bob@example.com", None).await];
+    let mut links = Vec::new();
+    for user in [&eve, &bob] {
+        links.push(server.issue_link(&LinkPurpose::ChoosePassword(user.id.clone())).await);
+    }
+    server.change_password(&eve, NEW_PASSWORD).await;
+    server.disable_user(&bob).await;
+    for link in &links {
+        assert_spent(&server.get(link).await);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_at_once_one_makes_the_administrator() {
     let server = Server::start().await;

@@ -122,3 +122,17 @@ async fn an_app_that_was_removed_meanwhile_is_told_apart_from_a_mistake() {
     told.assert_page(400);
     assert!(told.text().contains("no longer registered here"), "{}", told.text());
 }
+
+#[tokio::test]
+async fn work_that_nobody_waits_for_any_more_keeps_its_core_until_it_is_done() {
+    let server = start().await;
+    let held = server.jam_passwords().await.abandon().await;
+    let passwords = server.app.passwords.clone();
+    let mut next = tokio::spawn(async move { passwords.run(|| Ok(())).await });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        assert!(!next.is_finished(), "more at once than there are cores");
+    }
+    drop(held);
+    (&mut next).await.unwrap().unwrap();
+}

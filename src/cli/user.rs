@@ -133,6 +133,7 @@ async fn add(app: &App, new: NewUser, out: Output) -> Result<(), CliError> {
         claims: Map::new(),
         roles: parse_roles(&new.roles)?,
         enabled: true,
+        second_factor_required: false,
         created_at: now,
         updated_at: now,
     };

@@ -1,4 +1,33 @@
-//! A few words that let a person recognise a device.
+//! Devices: the browsers that a person signs in on, and a few words that let them recognise one.
+
+use std::fmt;
+
+use chrono::TimeDelta;
+
+/// How long a device is remembered after the last sign-in on it: as long as browsers keep a cookie (RFC 6265bis §5.5).
+pub const DEVICE_LIFETIME: TimeDelta = TimeDelta::days(400);
+
+/// One of a person's devices. It never leaves the house.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceId(String);
+
+impl DeviceId {
+    /// Wraps a random id.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// As it is stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// What to call a device, from its `User-Agent`. Only words of our own are ever returned.
 pub fn label(user_agent: &str) -> String {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use countersign_types::{SessionId, UserId};
 
+use super::device::DeviceId;
+
 /// A person signed in on one device.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -20,6 +22,10 @@ pub struct Session {
     pub amr: Vec<String>,
     /// What the device calls itself, in our words.
     pub label: String,
+    /// Which of the person's devices it is; unknown of sessions that began before devices were.
+    pub device: Option<DeviceId>,
+    /// The network address of the last sign-in, for its owner to see.
+    pub address: String,
     /// When the session began.
     pub created_at: DateTime<Utc>,
     /// When the person was last here.
@@ -103,6 +109,8 @@ mod tests {
             acr: String::new(),
             amr: Vec::new(),
             label: String::new(),
+            device: None,
+            address: String::new(),
             created_at: DateTime::UNIX_EPOCH,
             last_seen: DateTime::UNIX_EPOCH,
         }

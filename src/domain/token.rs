@@ -28,6 +28,7 @@ impl fmt::Debug for Digest {
 }
 
 /// A secret with 256 bits of entropy, on its way out. It is never stored and never printed.
+#[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {

@@ -24,6 +24,8 @@ pub struct User {
     pub roles: BTreeSet<String>,
     /// A disabled person can do nothing, and no token of theirs is good.
     pub enabled: bool,
+    /// Whether an operator demands a second factor of this person, whatever the policy.
+    pub second_factor_required: bool,
     /// When the account was made.
     pub created_at: DateTime<Utc>,
     /// When a claim last changed.
@@ -231,6 +233,7 @@ mod tests {
             claims: Map::new(),
             roles: BTreeSet::new(),
             enabled: true,
+            second_factor_required: false,
             created_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::from_timestamp(5, 0).unwrap(),
         }

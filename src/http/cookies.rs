@@ -11,6 +11,8 @@ pub enum Cookie {
     Session,
     /// Tells one browser from another before anybody signs in; forms and requests in addresses are bound to it.
     Browser,
+    /// Tells the browsers of a person apart from their first sign-in there on, whether or not they are signed in.
+    Device,
 }
 
 impl Cookie {
@@ -21,6 +23,8 @@ impl Cookie {
             (Self::Session, true) => "countersign_session",
             (Self::Browser, false) => "__Host-countersign_browser",
             (Self::Browser, true) => "countersign_browser",
+            (Self::Device, false) => "__Host-countersign_device",
+            (Self::Device, true) => "countersign_device",
         }
     }
 

@@ -9,5 +9,6 @@ pub mod form;
 pub mod headers;
 pub mod interaction;
 pub mod session;
+pub mod sign_in;
 pub mod state;
 pub mod visitor;

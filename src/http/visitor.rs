@@ -13,7 +13,14 @@ use axum::{
 use ipnet::IpNet;
 
 use super::cookies::Cookie;
-use crate::{app::App, domain::token::Digest, login::Device};
+use crate::{
+    app::App,
+    domain::token::{Digest, Secret},
+    login::Device,
+};
+
+/// How long a cookie of ours is: 256 bits in base64url.
+const SECRET_CHARS: usize = 43;
 
 /// A browser. It has a cookie of its own from its first page on.
 #[derive(Clone, Debug)]
@@ -68,7 +75,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let app = Arc::<App>::from_ref(state);
         let browser = match Cookie::Browser.read(&app, &parts.headers) {
-            Some(value) if value.len() == 43 => Browser::Known(value.to_owned()),
+            Some(value) if value.len() == SECRET_CHARS => Browser::Known(value.to_owned()),
             _ => Browser::New(app.random.secret().expose().to_owned()),
         };
         Ok(Self { device: device(&app, parts), browser })
@@ -94,10 +101,12 @@ where
 fn device(app: &App, parts: &Parts) -> Device {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip().to_canonical());
+    let cookie = Cookie::Device.read(app, &parts.headers).filter(|value| value.len() == SECRET_CHARS);
     let user_agent = parts.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
     Device {
         address: client_address(peer, &parts.headers, &app.settings.trusted_proxies),
         user_agent: String::from_utf8_lossy(user_agent).chars().filter(|c| !c.is_control()).take(256).collect(),
+        cookie: cookie.map(|value| Secret::new(value.to_owned())),
     }
 }
 

@@ -4,9 +4,9 @@ use chrono::TimeDelta;
 
 use crate::{
     app::App,
-    domain::session::SessionEnd,
+    domain::{device::DEVICE_LIFETIME, session::SessionEnd},
     login,
-    store::{StoreError, code, link, person_grant, pushed_request, replay_guard, revocation, session},
+    store::{StoreError, code, device, link, person_grant, pushed_request, replay_guard, revocation, session},
 };
 
 /// The most rows of a kind in one round, so that nobody waits long for the write lock.
@@ -29,6 +29,7 @@ pub async fn run(app: &App) -> Result<(), StoreError> {
     // A day longer than they live: a token that comes back late is then still known for what it is.
     person_grant::sweep(&mut tx, now - TimeDelta::days(1), BATCH).await?;
     revocation::sweep(&mut tx, now - TimeDelta::days(1), BATCH).await?;
+    device::sweep(&mut tx, now - DEVICE_LIFETIME, BATCH).await?;
     link::sweep(&mut tx, now - TimeDelta::days(1), BATCH).await?;
     pushed_request::sweep(&mut tx, now, BATCH).await?;
     replay_guard::sweep(&mut tx, now, BATCH).await?;

@@ -79,6 +79,7 @@ pub async fn create_administrator(
         claims: Map::new(),
         roles: BTreeSet::from([ADMIN_ROLE.to_owned()]),
         enabled: true,
+        second_factor_required: false,
         created_at: now,
         updated_at: now,
     };

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use countersign_types::SessionId;
 
-use super::{Device, Proof};
+use super::{
+    Device, Proof,
+    device::{self, Recognised},
+};
 use crate::{
     app::App,
     domain::{
@@ -12,8 +15,19 @@ use crate::{
         token::Secret,
         user::User,
     },
-    store::{StoreError, Tx, account, audit, credential, link, revocation, session},
+    store::{StoreError, Tx, account, audit, credential, device as devices, link, revocation, session},
 };
+
+/// A session that has just begun, and what the browser must keep of it.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The session.
+    pub session: Session,
+    /// Its cookie. Nobody had it before.
+    pub cookie: Secret,
+    /// The cookie by which the browser is known when the session is over.
+    pub device: Secret,
+}
 
 /// Signs a person in on this device. A new cookie every time, so that a planted one is worth nothing.
 ///
@@ -25,7 +39,7 @@ pub async fn begin(
     proof: &Proof,
     present: Option<Session>,
     device: &Device,
-) -> Result<Option<(Session, Secret)>, StoreError> {
+) -> Result<Option<SignedIn>, StoreError> {
     // Whoever changes either must wait for this transaction, and then finds its session.
     if !account::hold_enabled(tx, &proof.user.id).await?
         || !credential::hold_password(tx, &proof.user.id, proof.password).await?
@@ -33,6 +47,7 @@ pub async fn begin(
         return Ok(None);
     }
     let cookie = app.random.secret();
+    let Recognised { id, cookie: device_cookie } = device::recognise(app, tx, &proof.user.id, device, proof.at).await?;
     // One that ended a moment ago does not come back to life.
     let present = match present {
         Some(present) if session::touch(tx, &present.id, proof.at).await? => Some(present),
@@ -44,6 +59,8 @@ pub async fn begin(
                 auth_time: proof.at,
                 acr: proof.acr.to_owned(),
                 amr: proof.amr.clone(),
+                device: Some(id),
+                address: device.address.to_string(),
                 last_seen: proof.at,
                 ..present
             };
@@ -61,6 +78,8 @@ pub async fn begin(
                 acr: proof.acr.to_owned(),
                 amr: proof.amr.clone(),
                 label: device.label(),
+                device: Some(id),
+                address: device.address.to_string(),
                 created_at: proof.at,
                 last_seen: proof.at,
             };
@@ -71,7 +90,7 @@ pub async fn begin(
     let event = Event::LoginSucceeded { amr: session.amr.clone() };
     let entry = AuditEntry::new(event).user(&session.user).session(&session.id).personal(device.personal());
     audit::record(tx, &entry, proof.at).await?;
-    Ok(Some((session, cookie)))
+    Ok(Some(SignedIn { session, cookie, device: device_cookie }))
 }
 
 /// Ends a session and what hangs on it. Nothing happens, and nothing is recorded, if it had ended already.
@@ -125,8 +144,8 @@ async fn end_quietly(
     audit::record(tx, &entry.user(&ended.user).session(&ended.id), now).await
 }
 
-/// Ends everything that a person is signed in to, offline grants included. Links on their way to them are dead too: one may
-/// have been the reason.
+/// Ends everything that a person is signed in to, offline grants included, and trusts none of their devices any more. Links on
+/// their way to them are dead too: one may have been the reason.
 pub async fn end_all(
     app: &App,
     tx: &mut Tx,
@@ -138,6 +157,7 @@ pub async fn end_all(
         end_unattended(app, tx, &live, reason, now).await?;
     }
     link::forget(tx, &user.id).await?;
+    devices::forget_second_factors(tx, &user.id).await?;
     // Grants whose session ended earlier live on by offline_access.
     revocation::revoke_grants_of_user(tx, &user.id, now).await
 }

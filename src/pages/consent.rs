@@ -251,6 +251,8 @@ mod tests {
             acr: String::new(),
             amr: Vec::new(),
             label: String::new(),
+            device: None,
+            address: String::new(),
             created_at: at,
             last_seen: at,
         };

@@ -12,25 +12,21 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Answer, WRONG_INPUT, go_to, resume, shown_client::ShownClient, unique};
+use super::{Answer, WRONG_INPUT, shown_client::ShownClient, unique};
 use crate::{
     app::App,
-    domain::{client::Client, token::Secret},
+    domain::client::Client,
     http::{
         csrf,
         error_page::ErrorPage,
         form::{Form, FormError, Parameters, Query},
         headers::{CLIENT_FORM_POLICY, PAGE_POLICY, page},
         interaction::{self, Interaction},
-        session,
+        sign_in::{Onward, sign_in},
         state::AppState,
         visitor::Visitor,
     },
-    login::{
-        self, Proof,
-        password::{self, LoginError},
-    },
-    store::StoreError,
+    login::password::{self, LoginError},
 };
 
 /// No user name or mail address is longer: those have at most 64 and 254 characters.
@@ -55,10 +51,10 @@ impl Purpose {
     }
 
     /// Where the person goes once they are signed in.
-    fn go_on(&self) -> Response {
+    fn onward(&self) -> Onward {
         match self {
-            Self::App { sealed, .. } => resume(sealed),
-            Self::Plain => go_to("/"),
+            Self::App { sealed, .. } => Onward::App(sealed.clone()),
+            Self::Plain => Onward::Start,
         }
     }
 }
@@ -174,11 +170,11 @@ pub async fn post(
     Query(query): Query,
     Form(form): Form,
 ) -> Response {
-    let answer = sign_in(&state.app, &visitor, &headers, query, form).await;
+    let answer = take(&state.app, &visitor, &headers, query, form).await;
     visitor.remember(&state.app, answer)
 }
 
-async fn sign_in(
+async fn take(
     app: &App,
     visitor: &Visitor,
     headers: &HeaderMap,
@@ -194,12 +190,8 @@ async fn sign_in(
     let password = form.owned("password").unwrap_or_default();
 
     let refusal = match password::prove(app, username, password, &visitor.device, app.clock.now()).await {
-        Ok(proof) => match begin_session(app, visitor, headers, &proof).await? {
-            Some(cookie) => {
-                let mut response = purpose.go_on();
-                response.headers_mut().append(header::SET_COOKIE, session::cookie(app, &cookie));
-                return Ok(response);
-            }
+        Ok(proof) => match sign_in(app, visitor, headers, &proof, &purpose.onward()).await? {
+            Some(response) => return Ok(response),
             None => Refusal::Mismatch,
         },
         Err(LoginError::Invalid) => Refusal::Mismatch,
@@ -208,22 +200,6 @@ async fn sign_in(
         Err(error @ (LoginError::Hash(_) | LoginError::Store(_))) => return Err(ErrorPage::broken(&error)),
     };
     Ok(show(app, visitor, &purpose, username, Some(refusal)))
-}
-
-/// Begins a session, with a cookie that nobody had before; none if the proof counts no more.
-async fn begin_session(
-    app: &App,
-    visitor: &Visitor,
-    headers: &HeaderMap,
-    proof: &Proof,
-) -> Result<Option<Secret>, StoreError> {
-    let present = session::present(app, headers).await?;
-    let mut tx = app.store.write().await?;
-    let Some((_, cookie)) = login::session::begin(app, &mut tx, proof, present, &visitor.device).await? else {
-        return Ok(None);
-    };
-    tx.commit().await?;
-    Ok(Some(cookie))
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ struct Row {
     claims: Json<Map<String, Value>>,
     roles: Json<BTreeSet<String>>,
     enabled: bool,
+    second_factor_required: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -33,6 +34,7 @@ impl From<Row> for User {
             claims: row.claims.0,
             roles: row.roles.0,
             enabled: row.enabled,
+            second_factor_required: row.second_factor_required,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
@@ -44,8 +46,8 @@ pub async fn insert(tx: &mut Tx, user: &User) -> Result<(), StoreError> {
     execute!(
         tx,
         "INSERT INTO account (id, email, email_folded, email_verified, username, username_folded, claims, roles, enabled,
-             created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             second_factor_required, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         user.id.as_str(),
         &user.email,
         fold(&user.email),
@@ -55,13 +57,15 @@ pub async fn insert(tx: &mut Tx, user: &User) -> Result<(), StoreError> {
         Json(&user.claims),
         Json(&user.roles),
         user.enabled,
+        user.second_factor_required,
         user.created_at,
         user.updated_at,
     )?;
     Ok(())
 }
 
-/// Stores an account's new values. `Conflict` when the address or user name is taken.
+/// Stores an account's new values. `Conflict` when the address or user name is taken. What [`require_second_factor`] sets stays
+/// as it is.
 pub async fn update(tx: &mut Tx, user: &User) -> Result<(), StoreError> {
     execute!(
         tx,
@@ -78,6 +82,23 @@ pub async fn update(tx: &mut Tx, user: &User) -> Result<(), StoreError> {
         Json(&user.roles),
         user.enabled,
         user.updated_at,
+    )?;
+    Ok(())
+}
+
+/// Demands a second factor of a person, or no longer. A statement of its own, so that no change of other values undoes it.
+pub async fn require_second_factor(
+    tx: &mut Tx,
+    id: &UserId,
+    required: bool,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "UPDATE account SET second_factor_required = $2, updated_at = $3 WHERE id = $1",
+        id.as_str(),
+        required,
+        now,
     )?;
     Ok(())
 }

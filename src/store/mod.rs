@@ -70,6 +70,7 @@ pub mod client_logo;
 pub mod code;
 pub mod consent;
 pub mod credential;
+pub mod device;
 pub mod group_commit;
 pub mod link;
 pub mod node;

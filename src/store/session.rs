@@ -6,6 +6,7 @@ use sqlx::types::Json;
 
 use super::{StoreError, Tx};
 use crate::domain::{
+    device::DeviceId,
     session::{Session, SessionLifetimes},
     token::Digest,
 };
@@ -18,6 +19,8 @@ struct Row {
     acr: String,
     amr: Json<Vec<String>>,
     label: String,
+    device_id: Option<String>,
+    address: String,
     created_at: DateTime<Utc>,
     last_seen: DateTime<Utc>,
 }
@@ -31,6 +34,8 @@ impl From<Row> for Session {
             acr: row.acr,
             amr: row.amr.0,
             label: row.label,
+            device: row.device_id.map(DeviceId::new),
+            address: row.address,
             created_at: row.created_at,
             last_seen: row.last_seen,
         }
@@ -41,8 +46,9 @@ impl From<Row> for Session {
 pub async fn insert(tx: &mut Tx, session: &Session, cookie: &Digest) -> Result<(), StoreError> {
     execute!(
         tx,
-        "INSERT INTO session (sid, cookie_digest, user_id, auth_time, acr, amr, label, created_at, last_seen)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO session (sid, cookie_digest, user_id, auth_time, acr, amr, label, device_id, address,
+             created_at, last_seen)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         session.id.as_str(),
         cookie.as_bytes(),
         session.user.as_str(),
@@ -50,6 +56,8 @@ pub async fn insert(tx: &mut Tx, session: &Session, cookie: &Digest) -> Result<(
         &session.acr,
         Json(&session.amr),
         &session.label,
+        session.device.as_ref().map(DeviceId::as_str),
+        &session.address,
         session.created_at,
         session.last_seen,
     )?;
@@ -60,7 +68,8 @@ pub async fn insert(tx: &mut Tx, session: &Session, cookie: &Digest) -> Result<(
 pub async fn find_by_cookie(tx: &mut Tx, cookie: &Digest) -> Result<Option<Session>, StoreError> {
     let row: Option<Row> = fetch_optional!(
         tx,
-        "SELECT s.sid, s.user_id, s.auth_time, s.acr, s.amr, s.label, s.created_at, s.last_seen
+        "SELECT s.sid, s.user_id, s.auth_time, s.acr, s.amr, s.label, s.device_id, s.address,
+             s.created_at, s.last_seen
          FROM session s JOIN account a ON a.id = s.user_id
          WHERE s.cookie_digest = $1 AND s.ended_at IS NULL AND a.enabled",
         cookie.as_bytes(),
@@ -72,12 +81,15 @@ pub async fn find_by_cookie(tx: &mut Tx, cookie: &Digest) -> Result<Option<Sessi
 pub async fn reauthenticate(tx: &mut Tx, session: &Session, cookie: &Digest) -> Result<(), StoreError> {
     execute!(
         tx,
-        "UPDATE session SET cookie_digest = $2, auth_time = $3, acr = $4, amr = $5, last_seen = $6 WHERE sid = $1",
+        "UPDATE session SET cookie_digest = $2, auth_time = $3, acr = $4, amr = $5, device_id = $6, address = $7, last_seen = $8
+         WHERE sid = $1",
         session.id.as_str(),
         cookie.as_bytes(),
         session.auth_time,
         &session.acr,
         Json(&session.amr),
+        session.device.as_ref().map(DeviceId::as_str),
+        &session.address,
         session.last_seen,
     )?;
     Ok(())
@@ -102,7 +114,7 @@ pub async fn end(tx: &mut Tx, session: &SessionId, now: DateTime<Utc>) -> Result
 pub async fn of_user(tx: &mut Tx, user: &UserId) -> Result<Vec<Session>, StoreError> {
     let rows: Vec<Row> = fetch_all!(
         tx,
-        "SELECT sid, user_id, auth_time, acr, amr, label, created_at, last_seen
+        "SELECT sid, user_id, auth_time, acr, amr, label, device_id, address, created_at, last_seen
          FROM session WHERE user_id = $1 AND ended_at IS NULL ORDER BY created_at",
         user.as_str(),
     )?;
@@ -118,7 +130,7 @@ pub async fn expired(
 ) -> Result<Vec<Session>, StoreError> {
     let rows: Vec<Row> = fetch_all!(
         tx,
-        "SELECT sid, user_id, auth_time, acr, amr, label, created_at, last_seen
+        "SELECT sid, user_id, auth_time, acr, amr, label, device_id, address, created_at, last_seen
          FROM session WHERE ended_at IS NULL AND (last_seen <= $1 OR created_at <= $2) LIMIT $3",
         now - lifetimes.idle,
         now - lifetimes.absolute,

@@ -450,7 +450,7 @@ fn any_cookie_signs_nobody_in() {
     let cookie = prop_oneof![
         "[ -~]{0,60}",
         "countersign_session=[A-Za-z0-9_-]{0,60}(; countersign_browser=[!-~]{0,60})?",
-        "(countersign_(session|browser)=[!-~]{0,9}[;,= ]){0,5}",
+        "(countersign_(session|browser|device)=[!-~]{0,9}[;,= ]){0,5}",
     ];
     for_all(&cookie, &async |server, cookie| {
         let request = Request::get(authorize_path("app", &[("prompt", "none")])).header("cookie", cookie);

@@ -13,6 +13,7 @@ mod ephemeral;
 mod harness;
 mod import_rule;
 mod jobs;
+mod login;
 mod node;
 mod oauth;
 mod pages;

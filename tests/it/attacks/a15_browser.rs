@@ -313,8 +313,9 @@ async fn cookies_of_a_sign_in(server: &Server) -> Vec<String> {
 async fn cookies_under_https() {
     let server = prepare(Server::production().await).await;
     let cookies = cookies_of_a_sign_in(&server).await;
-    assert_eq!(cookies.len(), 2);
-    for (cookie, name) in cookies.iter().zip(["__Host-countersign_browser", "__Host-countersign_session"]) {
+    assert_eq!(cookies.len(), 3);
+    for (cookie, name) in cookies.iter().zip(["browser", "session", "device"]) {
+        let name = format!("__Host-countersign_{name}");
         assert!(cookie.starts_with(&format!("{name}=")), "{cookie}");
         for attribute in ["; Path=/;", "; HttpOnly", "; SameSite=Lax", "; Secure"] {
             assert!(cookie.contains(attribute), "{cookie}");
@@ -327,7 +328,7 @@ async fn cookies_under_https() {
 async fn cookies_of_a_development_start() {
     let server = server().await;
     let cookies = cookies_of_a_sign_in(&server).await;
-    for (cookie, name) in cookies.iter().zip(["countersign_browser", "countersign_session"]) {
+    for (cookie, name) in cookies.iter().zip(["countersign_browser", "countersign_session", "countersign_device"]) {
         assert!(cookie.starts_with(&format!("{name}=")) && !cookie.contains("Secure"), "{cookie}");
         assert!(cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
     }

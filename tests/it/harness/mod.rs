@@ -171,6 +171,7 @@ impl Server {
             claims: serde_json::Map::new(),
             roles: BTreeSet::new(),
             enabled: true,
+            second_factor_required: false,
             created_at: now,
             updated_at: now,
         };

@@ -1,0 +1,85 @@
+//! From where people sign in: network address, browser, and the cookie that tells one browser from another for longer than
+//! any session lasts.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use countersign_types::UserId;
+
+use crate::{
+    app::App,
+    domain::{
+        device::{self, DeviceId},
+        event::Personal,
+        token::Secret,
+    },
+    store::{StoreError, Tx, device as devices},
+};
+
+/// From where a request comes.
+#[derive(Clone)]
+pub struct Device {
+    /// The network address of the person's side.
+    pub address: IpAddr,
+    /// What the browser calls itself, shortened.
+    pub user_agent: String,
+    /// The cookie that it was given at an earlier sign-in of anybody, or that somebody made up.
+    pub cookie: Option<Secret>,
+}
+
+impl std::fmt::Debug for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl Device {
+    /// What the audit trail keeps of it.
+    pub fn personal(&self) -> Personal {
+        Personal {
+            address: Some(self.address.to_string()),
+            user_agent: (!self.user_agent.is_empty()).then(|| self.user_agent.clone()),
+        }
+    }
+
+    /// What to call it.
+    pub fn label(&self) -> String {
+        device::label(&self.user_agent)
+    }
+
+    /// Under what it is throttled: one IPv4 address, or the /64 of which a single line usually has all.
+    pub fn network(&self) -> String {
+        match self.address.to_canonical() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+            }
+        }
+    }
+}
+
+/// One of a person's devices, and the cookie by which it is known from now on.
+#[derive(Debug)]
+pub(super) struct Recognised {
+    pub(super) id: DeviceId,
+    pub(super) cookie: Secret,
+}
+
+/// Notes that a person signs in on this device.
+pub(super) async fn recognise(
+    app: &App,
+    tx: &mut Tx,
+    user: &UserId,
+    device: &Device,
+    now: DateTime<Utc>,
+) -> Result<Recognised, StoreError> {
+    // A cookie that nobody has signed in with was not made here, or long ago: it may have been planted.
+    let cookie = match &device.cookie {
+        Some(cookie) if devices::is_known(tx, &cookie.digest()).await? => cookie.clone(),
+        _ => app.random.secret(),
+    };
+    let fresh = DeviceId::new(app.random.id());
+    let id = devices::see(tx, &fresh, user, &cookie.digest(), &device.label(), now).await?;
+    Ok(Recognised { id, cookie })
+}

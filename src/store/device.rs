@@ -1,0 +1,70 @@
+//! The browsers that people sign in on. A row is one person's: several who share a browser have a row each, under one cookie.
+
+use chrono::{DateTime, Utc};
+use countersign_types::UserId;
+
+use super::{StoreError, Tx};
+use crate::domain::{device::DeviceId, token::Digest};
+
+/// Whether anybody ever signed in on the browser with this cookie.
+pub async fn is_known(tx: &mut Tx, cookie: &Digest) -> Result<bool, StoreError> {
+    let row: Option<(String,)> =
+        fetch_optional!(tx, "SELECT id FROM device WHERE cookie_digest = $1 LIMIT 1", cookie.as_bytes())?;
+    Ok(row.is_some())
+}
+
+/// The device of a person that has this cookie.
+pub async fn find(tx: &mut Tx, user: &UserId, cookie: &Digest) -> Result<Option<DeviceId>, StoreError> {
+    let row: Option<(String,)> = fetch_optional!(
+        tx,
+        "SELECT id FROM device WHERE user_id = $1 AND cookie_digest = $2",
+        user.as_str(),
+        cookie.as_bytes(),
+    )?;
+    Ok(row.map(|(id,)| DeviceId::new(id)))
+}
+
+/// Notes that a person signs in on the browser with this cookie: its id, which is `fresh` if it is new to them.
+pub async fn see(
+    tx: &mut Tx,
+    fresh: &DeviceId,
+    user: &UserId,
+    cookie: &Digest,
+    label: &str,
+    now: DateTime<Utc>,
+) -> Result<DeviceId, StoreError> {
+    let (id,): (String,) = fetch_one!(
+        tx,
+        "INSERT INTO device (id, user_id, cookie_digest, label, first_seen, last_seen) VALUES ($1, $2, $3, $4, $5, $5)
+         ON CONFLICT (user_id, cookie_digest) DO UPDATE SET label = excluded.label, last_seen = excluded.last_seen
+         RETURNING id",
+        fresh.as_str(),
+        user.as_str(),
+        cookie.as_bytes(),
+        label,
+        now,
+    )?;
+    Ok(DeviceId::new(id))
+}
+
+/// Asks for the second factor on this device again.
+pub async fn forget_second_factor(tx: &mut Tx, device: &DeviceId) -> Result<(), StoreError> {
+    execute!(tx, "UPDATE device SET second_factor_until = NULL WHERE id = $1", device.as_str())?;
+    Ok(())
+}
+
+/// Asks for the second factor on every device of a person again.
+pub async fn forget_second_factors(tx: &mut Tx, user: &UserId) -> Result<(), StoreError> {
+    execute!(tx, "UPDATE device SET second_factor_until = NULL WHERE user_id = $1", user.as_str())?;
+    Ok(())
+}
+
+/// Removes devices that nobody signed in on since this time. How many.
+pub async fn sweep(tx: &mut Tx, unseen_since: DateTime<Utc>, most: i64) -> Result<u64, StoreError> {
+    execute!(
+        tx,
+        "DELETE FROM device WHERE id IN (SELECT id FROM device WHERE last_seen <= $1 LIMIT $2) AND last_seen <= $1",
+        unseen_since,
+        most
+    )
+}

@@ -1,0 +1,3 @@
+//! Ways to prove who one is, and what comes of it, as the store remembers it.
+
+mod device;

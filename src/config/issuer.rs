@@ -16,43 +16,25 @@ pub enum Mode {
     Production,
 }
 
-/// The issuer (OpenID Connect Discovery 1.0 §3, RFC 8414 §2): an absolute URL without user, query or fragment.
+/// The issuer (OpenID Connect Discovery 1.0 §3, RFC 8414 §2): an absolute URL of scheme, host and port alone.
 ///
 /// Clients compare it as a string, so it is accepted only in the form in which every URL parser writes it, and without
 /// a slash at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerUrl {
     text: String,
-    /// Where the path begins in `text`; its length if there is none.
-    path: usize,
     mode: Mode,
 }
 
 impl IssuerUrl {
     /// `http://localhost:8080`
     pub(super) fn development() -> Self {
-        Self::new("http://localhost:8080", Mode::Development)
-    }
-
-    fn new(text: &str, mode: Mode) -> Self {
-        let host = text.find("://").map_or(0, |scheme| scheme + 3);
-        let path = text.get(host..).and_then(|rest| rest.find('/')).map_or(text.len(), |slash| host + slash);
-        Self { text: text.to_owned(), path, mode }
+        Self { text: "http://localhost:8080".to_owned(), mode: Mode::Development }
     }
 
     /// The issuer, exactly as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
-    }
-
-    /// Scheme, host and port: what browsers send as `Origin`.
-    pub fn origin(&self) -> &str {
-        self.text.get(..self.path).unwrap_or(&self.text)
-    }
-
-    /// What follows the origin: empty, or a path that begins with a slash and does not end in one.
-    pub fn path(&self) -> &str {
-        self.text.get(self.path..).unwrap_or_default()
     }
 
     /// Development for `http` on loopback, production for `https`.
@@ -85,6 +67,10 @@ impl Setting for IssuerUrl {
         if url.query().is_some() || url.fragment().is_some() {
             return Err("must have neither a query nor a fragment".into());
         }
+        // Every route stands at the root: under a path nothing would answer.
+        if url.path() != "/" {
+            return Err("a path is not supported yet; write scheme, host and port alone".into());
+        }
         if text.ends_with('/') {
             return Err("must not end in a slash: it is used exactly as written".into());
         }
@@ -92,7 +78,7 @@ impl Setting for IssuerUrl {
         if text != normal {
             return Err(format!("is used exactly as written, so write it as {normal}"));
         }
-        Ok(Self::new(text, mode))
+        Ok(Self { text: text.to_owned(), mode })
     }
 
     fn show(&self) -> Json {

@@ -49,23 +49,17 @@ fn a_production_start_names_each_missing_setting() {
 
 #[test]
 fn issuer_is_one_exact_url() {
-    for text in
-        ["https://id.example.com", "https://id.example.com:8443/tenant", "http://127.8.0.1", "http://[::1]:8080"]
-    {
+    for text in ["https://id.example.com", "https://id.example.com:8443", "http://127.8.0.1", "http://[::1]:8080"] {
         let issuer = load(PRODUCTION, &[("COUNTERSIGN_ISSUER", text)]).unwrap().issuer;
         assert_eq!(issuer.as_str(), text);
-        assert_eq!(format!("{}{}", issuer.origin(), issuer.path()), text);
     }
-    let issuer = load(PRODUCTION, &[("COUNTERSIGN_ISSUER", "https://id.example.com:8443/a/b")]).unwrap().issuer;
-    assert_eq!((issuer.origin(), issuer.path()), ("https://id.example.com:8443", "/a/b"));
-
     for (issuer, reason) in [
         ("http://id.example.com", "http is only for loopback"),
         ("http://localhost.example.com", "http is only for loopback"),
         ("http://10.0.0.1", "http is only for loopback"),
         ("http://[::ffff:127.0.0.1]", "http is only for loopback"),
         ("http://localhost:8080/", "must not end in a slash"),
-        ("http://localhost/tenant/", "must not end in a slash"),
+        ("http://localhost/tenant/", "a path is not supported yet"),
         ("http://localhost/?", "neither a query nor a fragment"),
         ("http://localhost#", "neither a query nor a fragment"),
         ("http://user@localhost", "user or a password"),
@@ -73,7 +67,8 @@ fn issuer_is_one_exact_url() {
         ("http://LOCALHOST", "write it as http://localhost"),
         ("http://localhost:80", "write it as http://localhost"),
         ("http://127.1", "write it as http://127.0.0.1"),
-        ("http://localhost/a/../b", "write it as http://localhost/b"),
+        ("https://id.example.com/tenant", "a path is not supported yet; write scheme, host and port alone"),
+        ("http://localhost/a/..", "write it as http://localhost"),
         (" http://localhost", "write it as http://localhost"),
         ("localhost:8080", "expected an absolute URL"),
         ("/", "expected an absolute URL"),

@@ -48,7 +48,7 @@ pub struct Settings {
     pub issuer: IssuerUrl,
     /// `listen`: address and port of the listener (`127.0.0.1:8080`).
     pub listen: SocketAddr,
-    /// `trusted_proxies`: the peers whose `Forwarded` and `X-Forwarded-*` headers count (none).
+    /// `trusted_proxies`: the peers whose `X-Forwarded-For` counts (none).
     pub trusted_proxies: Vec<IpNet>,
     /// `database.*`
     pub database: DatabaseSettings,

@@ -231,7 +231,18 @@ fn leaves<'a>(prefix: &str, table: &'a Table) -> Vec<(String, &'a Toml)> {
         .collect()
 }
 
+/// A name that is not known, with the one that was probably meant: at most every third letter is another.
 fn unknown(name: &str, known: impl Iterator<Item = String>) -> Problem {
-    let nearest = known.min_by_key(|known| strsim::damerau_levenshtein(name, known)).unwrap_or_default();
-    Problem::new(name, format!("unknown setting; the nearest known one is {nearest}"))
+    let bare = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
+    let written = bare(name);
+    let near = known.filter_map(|known| {
+        let meant = bare(&known);
+        let distance = strsim::damerau_levenshtein(&written, &meant);
+        (distance * 3 <= written.chars().count().max(meant.chars().count())).then_some((distance, known))
+    });
+    let text = match near.min_by_key(|(distance, _)| *distance) {
+        Some((_, nearest)) => format!("unknown setting; the nearest known one is {nearest}"),
+        None => "unknown setting; without it, `countersign config check` lists all".to_owned(),
+    };
+    Problem::new(name, text)
 }

@@ -90,6 +90,9 @@ fn unknown_keys_are_refused_with_the_nearest_name() {
         ("database_url = 'x'", "database_url: unknown setting; the nearest known one is database.url"),
         ("[pkce.requird]", "pkce.requird: unknown setting; the nearest known one is pkce.required"),
         ("[[redis.urls]]\nx = 1", "redis.urls: unknown setting; the nearest known one is redis.url"),
+        ("colour = 'red'", "colour: unknown setting; without it, `countersign config check` lists all"),
+        ("url = 'x'", "url: unknown setting; without it, `countersign config check` lists all"),
+        ("[smtp]\nhost = 'x'", "smtp.host: unknown setting; without it, `countersign config check` lists all"),
         ("database = 'sqlite://x'", "database: expected a table with url"),
         ("keys = 5", "keys: expected a table with dir, master_file"),
     ] {
@@ -98,6 +101,10 @@ fn unknown_keys_are_refused_with_the_nearest_name() {
     assert_eq!(
         load("", &[("COUNTERSIGN_LISTN", "")]).unwrap_err().to_string(),
         "COUNTERSIGN_LISTN: unknown setting; the nearest known one is COUNTERSIGN_LISTEN"
+    );
+    assert_eq!(
+        load("", &[("COUNTERSIGN_COLOUR", "")]).unwrap_err().to_string(),
+        "COUNTERSIGN_COLOUR: unknown setting; without it, `countersign config check` lists all"
     );
     assert!(load("[database]\n[keys]", &[]).is_ok(), "an empty section is nothing");
 }

@@ -1,10 +1,10 @@
 //! The services of the process, and the issuer. Handed to whoever needs them: nothing here is global.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     clock::Clock,
-    config::{Mode, Settings},
+    config::{KeySettings, Mode, Settings},
     domain::{key::KeyLifetimes, session::SessionLifetimes},
     ephemeral::{Ephemeral, Local, Redis},
     jose::{Keyring, KeyringError, rotation},
@@ -85,15 +85,24 @@ pub enum StartError {
 impl App {
     /// Puts the services together. Reads the master key, and makes one where a development start has none.
     pub fn new(settings: Settings, clock: Clock, random: Random) -> Result<Self, StartError> {
+        let file = master_key_file(&settings);
         let master = match (&settings.keys.master_file, settings.mode()) {
-            (Some(file), _) => MasterKey::read(file)?,
-            (None, Mode::Development) => MasterKey::read_or_create(&settings.keys.dir.join("master.key"), &random)?,
-            // The settings were refused before: production names its file.
-            (None, Mode::Production) => MasterKey::read(&settings.keys.dir.join("master.key"))?,
+            (None, Mode::Development) => MasterKey::read_or_create(&file, &random)?,
+            (Some(_), Mode::Development) | (_, Mode::Production) => MasterKey::read(&file)?,
         };
-        let store = Store::open(settings.database.url.expose(), &master, clock.clone(), random.clone())?;
+        Self::under(&master, settings, clock, random)
+    }
+
+    /// Puts the services together where a server ran before: nothing is made that is not there.
+    pub fn existing(settings: Settings, clock: Clock, random: Random) -> Result<Self, StartError> {
+        let master = MasterKey::read(&master_key_file(&settings))?;
+        Self::under(&master, settings, clock, random)
+    }
+
+    fn under(master: &MasterKey, settings: Settings, clock: Clock, random: Random) -> Result<Self, StartError> {
+        let store = Store::open(settings.database.url.expose(), master, clock.clone(), random.clone())?;
         let ephemeral: Arc<dyn Ephemeral> = match &settings.redis.url {
-            Some(url) => Arc::new(Redis::new(url.expose(), &master, clock.clone())?),
+            Some(url) => Arc::new(Redis::new(url.expose(), master, clock.clone())?),
             None => Arc::new(Local::new(store.clone())),
         };
         Ok(Self {
@@ -133,6 +142,11 @@ impl App {
     pub fn is_development(&self) -> bool {
         self.settings.mode() == Mode::Development
     }
+}
+
+fn master_key_file(settings: &Settings) -> PathBuf {
+    let KeySettings { dir, master_file } = &settings.keys;
+    master_file.clone().unwrap_or_else(|| dir.join("master.key"))
 }
 
 impl Issuer {

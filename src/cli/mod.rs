@@ -17,9 +17,10 @@ use serde_json::Value;
 use crate::{
     app::{App, StartError},
     clock::Clock,
-    config::{self, Settings},
+    config::{self, Mode, Settings},
+    master_key::MasterKeyError,
     random::Random,
-    store::StoreError,
+    store::{StoreError, signing_key},
 };
 
 mod api;
@@ -151,12 +152,23 @@ async fn migrate(settings: Settings, out: Output) -> Result<(), CliError> {
 struct Context(Settings);
 
 impl Context {
-    /// The services, once the database is known to have its tables.
+    /// The services, once the database is known to have its tables and to be sealed under our master key. Makes neither.
     async fn app(self) -> Result<App, CliError> {
-        let app = App::new(self.0, Clock::system(), Random::system())?;
-        app.store.ping().await.map_err(|error| {
+        fn if_new(error: impl fmt::Display) -> CliError {
             CliError::new(format!("{error}; if it is new, run `countersign migrate` or `countersign serve` first"))
+        }
+        let makes_its_key = self.0.mode() == Mode::Development && self.0.keys.master_file.is_none();
+        let app = App::existing(self.0, Clock::system(), Random::system()).map_err(|error| match error {
+            StartError::MasterKey(MasterKeyError::Io { ref source, .. })
+                if makes_its_key && source.kind() == io::ErrorKind::NotFound =>
+            {
+                if_new(error)
+            }
+            other => other.into(),
         })?;
+        app.store.ping().await.map_err(if_new)?;
+        // What is written under another key could never be read again.
+        signing_key::check_seal(&mut app.store.read().await?).await?;
         Ok(app)
     }
 }

@@ -224,7 +224,8 @@ impl Tx {
 }
 
 impl Store {
-    /// Opens the database without touching its schema. Nothing is read yet, and PostgreSQL is not even connected.
+    /// Opens the database without touching its schema. Nothing is read yet, no file is made, and PostgreSQL is not even
+    /// connected.
     pub fn open(url: &str, master: &MasterKey, clock: Clock, random: Random) -> Result<Self, StoreError> {
         let engine = if url.starts_with("sqlite:") {
             Engine::Sqlite(Box::new(Sqlite::new(url)?))
@@ -271,6 +272,7 @@ impl Store {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match &self.0.engine {
             Engine::Sqlite(sqlite) => {
+                sqlite.make_folder()?;
                 // sqlx takes a lock of its own on PostgreSQL alone.
                 let lock = sqlite.path.as_ref().map(|path| path.with_added_extension("migrate.lock"));
                 let lock = match lock {

@@ -45,8 +45,11 @@ impl Store {
         match &self.0.engine {
             Engine::Sqlite(sqlite) => match &sqlite.path {
                 None => Ok(NodeClaim(Held::Memory)),
-                Some(path) => claim_file(&path.with_added_extension("node.lock"), exclusive)
-                    .map(|file| NodeClaim(Held::File(file))),
+                Some(path) => {
+                    sqlite.make_folder()?;
+                    let file = claim_file(&path.with_added_extension("node.lock"), exclusive)?;
+                    Ok(NodeClaim(Held::File(file)))
+                }
             },
             Engine::Postgres(pool) => {
                 let options = pool.connect_options().as_ref().clone().application_name("countersign node");

@@ -65,6 +65,19 @@ pub async fn all(tx: &mut Tx) -> Result<Vec<StoredKey>, StoreError> {
         .collect()
 }
 
+/// Tries to open the newest key, if there is one.
+///
+/// # Errors
+/// [`StoreError::Unsealable`] when it was sealed under another master key than ours.
+pub async fn check_seal(tx: &mut Tx) -> Result<(), StoreError> {
+    let newest: Option<(String, Vec<u8>)> =
+        fetch_optional!(tx, "SELECT kid, sealed FROM signing_key ORDER BY published_at DESC, kid LIMIT 1")?;
+    if let Some((kid, sealed)) = newest {
+        tx.inner().secrets.open(&sealed, kid.as_bytes())?;
+    }
+    Ok(())
+}
+
 /// Removes a key that nobody needs any more.
 pub async fn delete(tx: &mut Tx, kid: &str) -> Result<(), StoreError> {
     execute!(tx, "DELETE FROM signing_key WHERE kid = $1", kid)?;

@@ -4,7 +4,7 @@
 //! so that half of a small request's time went into it.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
     sync::{
         Arc,
@@ -41,7 +41,7 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens nothing yet, but makes the folder that the file will lie in.
+    /// Opens nothing yet, and makes nothing.
     pub(super) fn new(url: &str) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::from_str(url)?
             .create_if_missing(true)
@@ -53,9 +53,6 @@ impl Sqlite {
             .disable_statement_logging();
         let path = options.get_filename().to_owned();
         let in_memory = path.as_os_str().is_empty() || path.as_os_str() == ":memory:";
-        if let (false, Some(folder)) = (in_memory, path.parent().filter(|folder| !folder.as_os_str().is_empty())) {
-            create_folder(folder).map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
-        }
         Ok(Self {
             options,
             path: (!in_memory).then_some(path),
@@ -64,6 +61,13 @@ impl Sqlite {
             next_reader: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
         })
+    }
+
+    /// Makes the folder that the file will lie in, unless there is one.
+    pub(super) fn make_folder(&self) -> Result<(), StoreError> {
+        let folder = self.path.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+        let Some(folder) = folder else { return Ok(()) };
+        create_folder(folder).map_err(|source| StoreError::Folder { path: folder.to_owned(), source })
     }
 
     /// A connection that cannot write: a free one, or the next in turn.
@@ -170,7 +174,7 @@ impl Drop for Writer {
 }
 
 /// Makes a folder that only its owner can enter, unless there is one.
-fn create_folder(folder: &std::path::Path) -> std::io::Result<()> {
+fn create_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

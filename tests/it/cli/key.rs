@@ -72,13 +72,3 @@ async fn a_running_server_publishes_a_new_key_soon_and_signs_with_it_when_it_is_
     server.soon(async || signing_kid().await == urgent).await;
     assert!(published(&server, &first).await, "tokens that it signed are still about");
 }
-
-#[tokio::test]
-async fn keys_that_were_sealed_under_another_master_key_are_named_as_such() {
-    let machine = Machine::migrated().await;
-    machine.run(&["key", "rotate"]).assert_ok();
-    let machine = machine.with("KEYS__DIR", "other");
-    for command in ["list", "rotate"] {
-        machine.run(&["key", command]).assert_fails("is keys.master_file the one that this database was made with?");
-    }
-}

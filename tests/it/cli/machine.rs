@@ -69,6 +69,15 @@ impl Machine {
         std::fs::write(self.folder().join(name), text).unwrap();
     }
 
+    /// Puts a master key into a folder of keys.
+    pub fn write_master_key(&self, folder: &str, base64: &str) {
+        let folder = self.folder().join(folder);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("master.key"), base64).unwrap();
+        let owner_alone = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(folder.join("master.key"), owner_alone).unwrap();
+    }
+
     /// The names of what lies in the folder.
     pub fn files(&self) -> Vec<String> {
         let mut names: Vec<_> = std::fs::read_dir(self.folder())

@@ -80,10 +80,45 @@ async fn every_change_is_recorded_and_looking_is_not() {
 #[tokio::test]
 async fn no_command_but_serve_and_migrate_touches_the_schema() {
     let machine = Machine::new().await;
-    for command in STORED {
-        machine.run(command).assert_fails("run `countersign migrate` or `countersign serve` first");
+    // Where nothing is yet, and where there is a key, but no tables.
+    for key in ["", "b25lIG1hc3RlciBrZXkgb25seSBmb3IgdGhlIHRlc3Q="] {
+        if !key.is_empty() {
+            machine.write_master_key("keys", key);
+        }
+        let before = machine.files();
+        for command in STORED {
+            machine.run(command).assert_fails("run `countersign migrate` or `countersign serve` first");
+        }
+        assert_eq!(machine.files(), before);
     }
     assert_eq!(machine.json(&["migrate"]), serde_json::json!({ "migrated": true }));
+    assert_eq!(machine.json(&["user", "list"]), serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn no_command_but_serve_and_migrate_makes_a_master_key_or_a_folder() {
+    let machine = Machine::new().await.without("DATABASE__URL");
+    for command in STORED {
+        machine.run(command).assert_fails("the master key file keys/master.key: ");
+    }
+    assert!(machine.files().is_empty(), "{:?}", machine.files());
+    machine.run(&["migrate"]).assert_ok();
+    assert_eq!(machine.files(), ["data", "keys"]);
+    machine.run(&["user", "list"]).assert_ok();
+}
+
+#[tokio::test]
+async fn no_command_writes_under_another_master_key() {
+    let machine = Machine::migrated().await;
+    machine.run(&["key", "rotate"]).assert_ok();
+    let machine = machine.with("KEYS__DIR", "other");
+    machine.write_master_key("other", "b25lIG1hc3RlciBrZXkgb25seSBmb3IgdGhlIHRlc3Q=");
+    let before = machine.audited().await.len();
+    for command in STORED {
+        machine.run(command).assert_fails("is keys.master_file the one that this database was made with?");
+    }
+    assert_eq!(machine.audited().await.len(), before);
+    let machine = machine.with("KEYS__DIR", "keys");
     assert_eq!(machine.json(&["user", "list"]), serde_json::json!([]));
 }
 

@@ -285,7 +285,7 @@ fn judge<'a>(
     // One value, so that an assertion for one server cannot be used at another.
     let token_endpoint = format!("{issuer}/token");
     if !claims.aud.single().is_some_and(|aud| aud == issuer || aud == token_endpoint) {
-        return Err("aud of the client assertion must be the issuer, and nothing else");
+        return Err("aud of the client assertion must be the issuer or the token endpoint, and nothing beside");
     }
     let expires_at = time(claims.exp).ok_or("exp of the client assertion is not a time")?;
     // The bounds are moved, not the claims, which may lie at the end of time.

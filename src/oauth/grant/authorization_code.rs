@@ -34,14 +34,10 @@ struct Exchange<'a> {
 impl<'a> Exchange<'a> {
     fn parse(request: &'a TokenRequest<'_>) -> Result<Self, OAuthError> {
         let form = request.form;
-        let code_verifier = form.get("code_verifier");
-        if code_verifier.is_some_and(|verifier| !is_code_verifier(verifier)) {
-            return Err(OAuthError::invalid_request("code_verifier must be 43 to 128 unreserved characters"));
-        }
         Ok(Self {
             code: form.get("code").ok_or_else(|| OAuthError::invalid_request("code is missing"))?,
             redirect_uri: form.get("redirect_uri"),
-            code_verifier,
+            code_verifier: form.get("code_verifier"),
         })
     }
 }
@@ -80,6 +76,10 @@ fn decide(exchange: &Exchange<'_>, code: &StoredCode, client: &Client, now: Date
         (Some(_), None) => return Verdict::Refused("code_verifier is missing"),
         // RFC 9700 §4.8.2: a verifier without a challenge is a downgrade.
         (None, Some(_)) => return Verdict::Refused("code_verifier was sent, but no code_challenge before it"),
+        // RFC 7636 §4.6: no challenge was made of it, so the values are not equal.
+        (Some(_), Some(verifier)) if !is_code_verifier(verifier) => {
+            return Verdict::Refused("code_verifier must be 43 to 128 unreserved characters");
+        }
         (Some(_), Some(_)) | (None, None) => {}
     }
     if code.used_at.is_none() && now >= binding.expires_at {

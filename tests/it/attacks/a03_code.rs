@@ -138,13 +138,12 @@ async fn with_the_wrong_verifier() {
     let server = server().await;
     let code = code(&server).await;
     let challenge = crate::harness::CHALLENGE;
-    for verifier in [OTHER_VERIFIER, challenge, &VERIFIER.to_lowercase(), &format!("{VERIFIER}a")] {
+    let malformed = ["short", &"a".repeat(129), &format!("{}=", "a".repeat(43)), &"ä".repeat(43)];
+    for verifier in
+        [OTHER_VERIFIER, challenge, &VERIFIER.to_lowercase(), &format!("{VERIFIER}a")].into_iter().chain(malformed)
+    {
         let wrong = exchange(&code, &[("code_verifier", verifier)]);
         server.token("app", &wrong).await.assert_error(400, "invalid_grant");
-    }
-    for malformed in ["short", &"a".repeat(129), &format!("{}=", "a".repeat(43)), &"ä".repeat(43)] {
-        let wrong = exchange(&code, &[("code_verifier", malformed)]);
-        server.token("app", &wrong).await.assert_error(400, "invalid_request");
     }
     assert_eq!(server.exchange("app", &code).await.status, 200);
 }

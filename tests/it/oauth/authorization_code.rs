@@ -231,9 +231,17 @@ async fn an_unknown_code_is_an_invalid_grant_and_a_missing_one_an_invalid_reques
 async fn a_verifier_has_43_to_128_unreserved_characters() {
     let server = start().await;
     let code = code(&server, &[]).await;
-    for verifier in [&VERIFIER[1..], &"a".repeat(129), &format!("{VERIFIER}="), &format!("{} ", &VERIFIER[1..])] {
-        exchange_with(&server, &code, &[("code_verifier", verifier)]).await.assert_error(400, "invalid_request");
-    }
+    let malformed = async || {
+        for verifier in [&VERIFIER[1..], &"a".repeat(129), &format!("{VERIFIER}="), &format!("{} ", &VERIFIER[1..])] {
+            exchange_with(&server, &code, &[("code_verifier", verifier)]).await.assert_error(400, "invalid_grant");
+        }
+    };
+    malformed().await;
+    // It is as wrong as any other, so it neither spends nor revokes.
+    let answer = exchange_with(&server, &code, &[]).await;
+    assert_eq!(answer.status, 200);
+    malformed().await;
+    assert_eq!(server.userinfo(token(&answer.json(), "access_token")).await.status, 200);
 }
 
 #[tokio::test]

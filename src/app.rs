@@ -138,6 +138,11 @@ impl App {
         }
     }
 
+    /// Whether mails go anywhere.
+    pub fn can_mail(&self) -> bool {
+        self.settings.mail.is_on(self.settings.mode())
+    }
+
     /// Whether this is a start on localhost over plain http.
     pub fn is_development(&self) -> bool {
         self.settings.mode() == Mode::Development

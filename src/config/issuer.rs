@@ -1,6 +1,6 @@
 //! The issuer: one URL, used exactly as written, whose scheme decides between development and production.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use serde_json::Value as Json;
 use url::{Host, Url};
@@ -83,6 +83,14 @@ impl Setting for IssuerUrl {
 
     fn show(&self) -> Json {
         self.text.as_str().into()
+    }
+}
+
+/// Whether a host, as it stands in a URL of any scheme, is this machine.
+pub(super) fn is_loopback_name(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => host == "localhost",
     }
 }
 

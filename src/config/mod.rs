@@ -8,6 +8,7 @@
 //! To add a setting: a field with its documentation, and a line in [`Settings::parse`].
 
 mod issuer;
+mod mail;
 mod reader;
 mod secret;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use ipnet::IpNet;
 
 pub use self::{
     issuer::{IssuerUrl, Mode},
+    mail::{MailAddress, MailSettings, SmtpSecurity, SmtpUrl},
     reader::{ConfigErrors, Effective, Problem, Source},
     secret::{DatabaseUrl, RedisUrl, SecretUrl},
     value::{LogFormat, LogLevel, PkceRequired},
@@ -58,6 +60,8 @@ pub struct Settings {
     pub keys: KeySettings,
     /// `pkce.*`
     pub pkce: PkceSettings,
+    /// `mail.*`
+    pub mail: MailSettings,
     /// `outbound.*`
     pub outbound: OutboundSettings,
     /// `lifetimes.*`
@@ -214,6 +218,7 @@ impl Settings {
         let redis = RedisSettings { url: r.read("redis.url", None) };
         let keys = keys(r, issuer.mode());
         let pkce = PkceSettings { required: r.read("pkce.required", PkceRequired::All) };
+        let mail = mail::mail(r);
         let outbound =
             OutboundSettings { allow: r.read("outbound.allow", Vec::new()), ca_file: r.read("outbound.ca_file", None) };
         let lifetimes = lifetimes(r);
@@ -232,6 +237,7 @@ impl Settings {
             redis,
             keys,
             pkce,
+            mail,
             outbound,
             lifetimes,
             refresh,

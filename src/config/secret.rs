@@ -94,7 +94,7 @@ impl<K: UrlKind> Setting for SecretUrl<K> {
 
 /// Works on the text, not on the parsed URL: a password with an unescaped `/`, `?` or `#` ends at the last `@` here, so
 /// that no part of it is shown, even if some of the rest is hidden too.
-fn mask(text: &str) -> String {
+pub(super) fn mask(text: &str) -> String {
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
     let (user, rest) = match rest.rsplit_once('@') {
         Some((userinfo, rest)) => match userinfo.split_once(':') {

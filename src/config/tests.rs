@@ -111,7 +111,7 @@ fn unknown_keys_are_refused_with_the_nearest_name() {
 
 #[test]
 fn what_does_not_work_yet_is_unknown() {
-    for text in ["mail.url = 'smtp://localhost'", "registration.mode = 'open'", "registration.pkce = 'all'"] {
+    for text in ["registration.mode = 'open'", "registration.pkce = 'all'"] {
         assert!(refused(text).contains("unknown setting"));
     }
 }
@@ -143,6 +143,56 @@ fn wrong_types_are_refused_with_what_is_expected() {
         refused("database.url = 'mysql://u:hunter2@h/d'").starts_with("database.url: expected a URL such as sqlite:")
     );
     assert!(refused("redis.url = 'http://h'").starts_with("redis.url: expected a URL such as redis:"));
+}
+
+#[test]
+fn a_mail_server_is_reached_over_tls_unless_it_is_near() {
+    let url = |text: &str| {
+        let settings = load("mail.from = 'a@example.com'", &[("COUNTERSIGN_MAIL__URL", text)]).unwrap();
+        settings.mail.url.unwrap()
+    };
+    for (text, host, port, security) in [
+        ("smtps://mail.example.com", "mail.example.com", 465, SmtpSecurity::Tls),
+        ("smtp://mail.example.com", "mail.example.com", 587, SmtpSecurity::StartTls),
+        ("smtp://mail.example.com:25?tls=required", "mail.example.com", 25, SmtpSecurity::StartTls),
+        ("smtp://catcher:1025?tls=none", "catcher", 1025, SmtpSecurity::Plain),
+        ("smtp://localhost", "localhost", 25, SmtpSecurity::Plain),
+        ("smtp://[::1]:2525/", "::1", 2525, SmtpSecurity::Plain),
+        ("smtp://127.0.0.1?tls=required", "127.0.0.1", 587, SmtpSecurity::StartTls),
+    ] {
+        let url = url(text);
+        assert_eq!((url.host.as_str(), url.port, url.security, url.login), (host, port, security, None), "{text}");
+    }
+    let login = url("smtps://ada%40example.com:a+b%2F%25@mail.example.com").login.unwrap();
+    assert_eq!(login, ("ada@example.com".to_owned(), "a+b/%".to_owned()));
+
+    for (text, message) in [
+        ("smtp://u:hunter2@mail.example.com?tls=none", "a password goes to another machine over TLS alone"),
+        ("smtp://mail.example.com?tls=opportunistic", "the only parameter is tls=required or tls=none"),
+        ("smtps://mail.example.com?tls=none", "smtps takes no parameters"),
+        ("smtps://mail.example.com/inbox", "must have neither a path nor a fragment"),
+        ("smtps://u:hun/ter2@mail.example.com", "expected a URL such as smtps:"),
+        ("smtps://u:hun#ter2@mail.example.com", "expected a URL such as smtps:"),
+        ("smtp:", "expected a URL such as smtps:"),
+        ("smtp:///", "expected a URL such as smtps:"),
+        ("https://mail.example.com", "expected a URL such as smtps:"),
+        ("mail.example.com", "expected a URL such as smtps:"),
+    ] {
+        let message_seen = refused(&format!("mail.from = 'a@example.com'\nmail.url = '{text}'"));
+        assert!(message_seen.starts_with(&format!("mail.url: {message}")), "{text}: {message_seen}");
+        assert!(!message_seen.contains("ter2"), "{message_seen}");
+    }
+}
+
+#[test]
+fn mails_need_an_address_to_come_from() {
+    assert_eq!(refused("mail.url = 'smtps://mail.example.com'"), "mail.from: must be set where `mail.url` is");
+    for from in ["", "ada", "Ada <ada@example.com>", "ada@ex\u{e4}mple.com", " ada@example.com"] {
+        let message = load("mail.url = 'smtps://h'", &[("COUNTERSIGN_MAIL__FROM", from)]).unwrap_err().to_string();
+        assert!(message.contains("MAIL__FROM: "), "{from}: {message}");
+    }
+    let nothing = load("", &[]).unwrap().mail;
+    assert!(nothing.is_on(Mode::Development) && !nothing.is_on(Mode::Production));
 }
 
 #[test]
@@ -301,13 +351,16 @@ fn numbers_stay_within_their_limits() {
 
 #[test]
 fn secrets_are_shown_nowhere() {
-    let text = format!("{PRODUCTION}\nredis.url = 'rediss://:hunter2@cache:6379'");
+    let text = format!(
+        "{PRODUCTION}\nredis.url = 'rediss://:hunter2@cache:6379'\nmail = {{ url = 'smtps://u:hunter2@mail', from = 'a@b' }}"
+    );
     let settings = load(&text, &[]).unwrap();
     assert!(settings.database.url.expose().contains("hunter2"));
     let shown =
         format!("{settings:?} {} {}", settings.database.url, serde_json::to_string(settings.effective()).unwrap());
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(shown.contains("postgres://countersign:…@db/countersign") && shown.contains("rediss://:…@cache:6379"));
+    assert!(shown.contains("smtps://u:…@mail"));
 }
 
 #[test]

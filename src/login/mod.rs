@@ -7,6 +7,7 @@ use crate::domain::{credential::CredentialVersion, user::User};
 
 pub mod device;
 pub mod link;
+pub mod mail;
 pub mod password;
 pub mod session;
 pub mod throttle;

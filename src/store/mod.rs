@@ -72,6 +72,7 @@ pub mod consent;
 pub mod credential;
 pub mod device;
 pub mod group_commit;
+pub mod job;
 pub mod link;
 pub mod node;
 pub mod person_grant;
@@ -167,6 +168,7 @@ struct Inner {
     random: Random,
     audit: audit::Keys,
     secrets: SealingKey,
+    queue: job::Queue,
     cached: cache::Cached,
     committer: group_commit::Committer,
 }
@@ -186,6 +188,8 @@ pub struct Tx {
     events: Vec<audit::Row>,
     /// Whether it made the audit key of an account, which may yet be rolled back.
     made_audit_key: bool,
+    /// Whether it queued a job, of which nobody hears before it is committed.
+    queued_job: bool,
 }
 
 #[derive(Debug)]
@@ -210,10 +214,14 @@ impl Tx {
     pub async fn commit(mut self) -> Result<(), StoreError> {
         let events = std::mem::take(&mut self.events);
         audit::insert(&mut self, &events).await?;
+        let queued = self.queued_job.then(|| self.inner());
         match self.handle {
             Handle::SqliteWriter(writer) => writer.commit().await?,
             Handle::PostgresWriter(transaction) => transaction.commit().await?,
             Handle::SqliteReader(_) | Handle::PostgresReader(_) => {}
+        }
+        if let Some(inner) = queued {
+            inner.queue.wake();
         }
         Ok(())
     }
@@ -243,6 +251,7 @@ impl Store {
             random,
             audit: audit::Keys::new(master),
             secrets: master.derive("client secrets and signing keys"),
+            queue: job::Queue::new(master),
             cached: cache::Cached::default(),
             committer,
         }));
@@ -256,7 +265,7 @@ impl Store {
             Engine::Sqlite(sqlite) => Handle::SqliteReader(sqlite.read().await?),
             Engine::Postgres(pool) => Handle::PostgresReader(pool.acquire().await?),
         };
-        Ok(Tx { handle, store: self.clone(), events: Vec::new(), made_audit_key: false })
+        Ok(Tx { handle, store: self.clone(), events: Vec::new(), made_audit_key: false, queued_job: false })
     }
 
     /// A transaction that holds the write lock from now on (SQLite), or takes row locks as it goes (PostgreSQL).
@@ -265,7 +274,7 @@ impl Store {
             Engine::Sqlite(sqlite) => Handle::SqliteWriter(sqlite.write().await?),
             Engine::Postgres(pool) => Handle::PostgresWriter(pool.begin().await?),
         };
-        Ok(Tx { handle, store: self.clone(), events: Vec::new(), made_audit_key: false })
+        Ok(Tx { handle, store: self.clone(), events: Vec::new(), made_audit_key: false, queued_job: false })
     }
 
     /// Brings the schema up to date. Two nodes may do so at once: one waits for the other.

@@ -334,6 +334,11 @@ impl Server {
     }
 }
 
+/// Settings of a production start that can send mails.
+pub fn production_mail() -> &'static str {
+    "mail.url = 'smtp://127.0.0.1:1'\nmail.from = 'accounts@op.example'\n"
+}
+
 /// From where most requests come.
 fn usual_peer() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 50_000))

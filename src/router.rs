@@ -85,6 +85,8 @@ fn for_people() -> Router<RouterState> {
         .route("/", get(pages::start::get))
         .route("/login", get(pages::login::get).post(pages::login::post))
         .route("/consent", get(pages::consent::get).post(pages::consent::post))
+        .route("/account", get(pages::account::get))
+        .route("/account/confirm", get(pages::account::confirm::get).post(pages::account::confirm::post))
         .route("/signed-out", get(pages::signed_out::get))
         .route("/link", get(pages::link::get).post(pages::link::post))
         .route("/link/done", get(pages::link::done))

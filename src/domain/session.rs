@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use countersign_types::{SessionId, UserId};
 
 use super::device::DeviceId;
+
+/// How old the proof of who a person is may be when they change something that matters.
+const FRESH: TimeDelta = TimeDelta::minutes(5);
 
 /// A person signed in on one device.
 #[derive(Clone, Debug)]
@@ -50,6 +53,11 @@ impl Session {
     /// Whether the session is still good.
     pub fn is_live(&self, lifetimes: &SessionLifetimes, now: DateTime<Utc>) -> bool {
         now < self.expires_at(lifetimes)
+    }
+
+    /// Whether the person proved who they are so lately that it still counts for a change that matters.
+    pub fn is_fresh(&self, now: DateTime<Utc>) -> bool {
+        now - self.auth_time <= FRESH
     }
 
     /// Whether a visit is worth a write: every request would be one too many.
@@ -128,5 +136,13 @@ mod tests {
         session.last_seen = at(90);
         assert!(session.is_live(&LIFETIMES, at(149)));
         assert!(!session.is_live(&LIFETIMES, at(150)));
+    }
+
+    #[test]
+    fn a_proof_is_fresh_for_five_minutes_whatever_the_visits() {
+        let mut session = session();
+        session.last_seen = at(300);
+        assert!(session.is_fresh(at(300)));
+        assert!(!session.is_fresh(at(301)));
     }
 }

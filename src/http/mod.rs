@@ -8,6 +8,7 @@ pub mod error_page;
 pub mod form;
 pub mod headers;
 pub mod interaction;
+pub mod owner;
 pub mod session;
 pub mod sign_in;
 pub mod state;

@@ -9,6 +9,7 @@ use super::{
     cookies::Cookie,
     error_page::ErrorPage,
     interaction::{self, RESUME},
+    owner::Place,
     session,
     visitor::Visitor,
 };
@@ -23,6 +24,8 @@ use crate::{
 pub enum Onward {
     /// On with the sealed request of an app.
     App(String),
+    /// To a page of the account area.
+    Account(Place),
     /// To the start page.
     Start,
 }
@@ -32,6 +35,7 @@ impl Onward {
     pub fn path(&self) -> String {
         match self {
             Self::App(sealed) => interaction::address(RESUME, sealed),
+            Self::Account(place) => place.path().to_owned(),
             Self::Start => "/".to_owned(),
         }
     }

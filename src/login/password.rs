@@ -12,7 +12,7 @@ use crate::{
     domain::{
         credential::Password,
         event::{AuditEntry, Event},
-        user::fold,
+        user::{User, fold},
     },
     passwords::HashError,
     store::{StoreError, account, audit, credential},
@@ -95,6 +95,19 @@ pub async fn prove(
             Err(LoginError::Invalid)
         }
     }
+}
+
+/// Checks the password of a person who is signed in.
+pub async fn prove_again(
+    app: &App,
+    user: &User,
+    password: String,
+    device: &Device,
+    now: DateTime<Utc>,
+) -> Result<Proof, LoginError> {
+    let proof = prove(app, &user.email, password, device, now).await?;
+    // The address may have gone to someone else a moment ago.
+    if proof.user.id == user.id { Ok(proof) } else { Err(LoginError::Invalid) }
 }
 
 async fn record(app: &App, entry: &AuditEntry, now: DateTime<Utc>) -> Result<(), StoreError> {

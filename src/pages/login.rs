@@ -1,6 +1,7 @@
 //! `/login`: a person signs in by user name or mail address and password.
 //!
-//! With `i` the sign-in is for an app, and goes on at `/authorize/resume`; without it, it ends at the start page.
+//! With `i` the sign-in is for an app, and goes on at `/authorize/resume`; with `to`, for a page of the account area; without
+//! either it ends at the start page.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -22,6 +23,7 @@ use crate::{
         form::{Form, FormError, Parameters, Query},
         headers::{CLIENT_FORM_POLICY, PAGE_POLICY, page},
         interaction::{self, Interaction},
+        owner::{self, Place},
         sign_in::{Onward, sign_in},
         state::AppState,
         visitor::Visitor,
@@ -36,14 +38,19 @@ const MAX_NAME_CHARS: usize = 256;
 enum Purpose {
     /// For an app, whose request goes on afterwards.
     App { sealed: String, login_hint: String, client: Arc<Client> },
+    /// For a page of the account area.
+    Account(Place),
     /// For nothing but being signed in.
     Plain,
 }
 
 impl Purpose {
-    /// Opens the request in the address, if there is one.
+    /// Opens the request in the address, if there is one. A place that is none of ours is as good as none.
     async fn open(app: &App, visitor: &Visitor, query: Result<Parameters, FormError>) -> Result<Self, ErrorPage> {
-        let Some(sealed) = unique(query)?.owned("i") else { return Ok(Self::Plain) };
+        let query = unique(query)?;
+        let Some(sealed) = query.owned("i") else {
+            return Ok(query.get("to").and_then(Place::named).map_or(Self::Plain, Self::Account));
+        };
         let request = Interaction::open(app, visitor, &sealed).await?.request;
         let client = app.store.client(&request.client_id).await?;
         let client = client.filter(|client| client.enabled).ok_or_else(ErrorPage::unregistered)?;
@@ -54,6 +61,7 @@ impl Purpose {
     fn onward(&self) -> Onward {
         match self {
             Self::App { sealed, .. } => Onward::App(sealed.clone()),
+            Self::Account(place) => Onward::Account(*place),
             Self::Plain => Onward::Start,
         }
     }
@@ -84,6 +92,20 @@ impl Refusal {
             Self::Mismatch => None,
             Self::Throttled(wait) => Some(wait),
             Self::Busy => Some(Wait(2)),
+        }
+    }
+}
+
+impl TryFrom<LoginError> for Refusal {
+    type Error = LoginError;
+
+    /// What the person may know of it; the error itself where it is ours.
+    fn try_from(error: LoginError) -> Result<Self, LoginError> {
+        match error {
+            LoginError::Invalid => Ok(Self::Mismatch),
+            LoginError::Throttled(throttled) => Ok(Self::Throttled(throttled.retry_after.into())),
+            LoginError::Busy => Ok(Self::Busy),
+            LoginError::Hash(_) | LoginError::Store(_) => Err(error),
         }
     }
 }
@@ -136,10 +158,16 @@ fn show(app: &App, visitor: &Visitor, purpose: &Purpose, username: &str, refusal
         Purpose::App { sealed, client, .. } => {
             (interaction::address("/login", sealed), Some(ShownClient::from(&**client)), CLIENT_FORM_POLICY)
         }
+        Purpose::Account(place) => (owner::address("/login", *place), None, PAGE_POLICY),
         Purpose::Plain => ("/login".to_owned(), None, PAGE_POLICY),
     };
     let csrf = csrf::token(app, visitor);
     let form = LoginPage { action, csrf, client, username: shorten(username).to_owned(), refusal };
+    answer(refusal, policy, form)
+}
+
+/// A form that asks for a proof, with the status that tells what was wrong with the last one.
+pub(super) fn answer(refusal: Option<Refusal>, policy: &'static str, form: impl IntoResponse) -> Response {
     let status = refusal.map_or(StatusCode::OK, Refusal::status);
     let mut response = (status, page(policy), form).into_response();
     if let Some(Wait(seconds)) = refusal.and_then(Refusal::retry_after) {
@@ -194,10 +222,7 @@ async fn take(
             Some(response) => return Ok(response),
             None => Refusal::Mismatch,
         },
-        Err(LoginError::Invalid) => Refusal::Mismatch,
-        Err(LoginError::Throttled(throttled)) => Refusal::Throttled(throttled.retry_after.into()),
-        Err(LoginError::Busy) => Refusal::Busy,
-        Err(error @ (LoginError::Hash(_) | LoginError::Store(_))) => return Err(ErrorPage::broken(&error)),
+        Err(error) => Refusal::try_from(error).map_err(|error| ErrorPage::broken(&error))?,
     };
     Ok(show(app, visitor, &purpose, username, Some(refusal)))
 }

@@ -3,6 +3,7 @@
 //! Pages know nothing of the protocol. Those that a sign-in passes through get the sealed request in `i` and end with a
 //! redirect to [`interaction::RESUME`], where it is decided what comes next.
 
+pub mod account;
 pub mod assets;
 pub mod consent;
 pub mod link;

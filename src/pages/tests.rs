@@ -6,6 +6,7 @@ use askama::Template;
 use axum::{body::to_bytes, response::IntoResponse};
 
 use super::{
+    account::{Navigation, OverviewPage, confirm::ConfirmPage},
     consent::{ConsentPage, Destination},
     link::{DonePage, LinkPage, Problem},
     login::{LoginPage, Refusal, Wait},
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{credential::PasswordError, user::InvalidName},
-    http::error_page::ErrorPage,
+    http::{error_page::ErrorPage, owner::Place},
 };
 
 /// Markup, an attribute's end, an override of the writing direction, and no end.
@@ -86,6 +87,16 @@ async fn every_page(text: &str) -> Vec<(&'static str, String)> {
         [(None, Some("1.2.3")), (Some(own()), Some("1.2.3")), (None, None), (Some(own()), None)]
     {
         pages.push(("start.html", StartPage { issuer: own(), person, development }.render().unwrap()));
+    }
+    for username in [None, Some(own())] {
+        let navigation = Navigation { here: Place::Overview };
+        let email_verified = username.is_none();
+        let page = OverviewPage { navigation, name: own(), email: own(), email_verified, username };
+        pages.push(("account.html", page.render().unwrap()));
+    }
+    for refusal in [None].into_iter().chain(refusals) {
+        let page = ConfirmPage { action: own(), csrf: own(), account: own(), back: "/account", refusal };
+        pages.push(("account_confirm.html", page.render().unwrap()));
     }
     for client_name in [None, Some(own())] {
         pages.push(("logout.html", LogoutPage { client_name, csrf: own(), request: own() }.render().unwrap()));

@@ -134,7 +134,9 @@ async fn a_state_stays_inside_its_parameter() {
 #[tokio::test]
 async fn open_redirect_after_sign_in() {
     let server = server_with(|_| {}).await;
-    for name in ["return_to", "return_url", "next", "redirect", "redirect_uri", "continue", "url", "target", "goto"] {
+    for name in
+        ["to", "return_to", "return_url", "next", "redirect", "redirect_uri", "continue", "url", "target", "goto"]
+    {
         for address in ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"] {
             let mut browser = server.browser();
             let page = browser.open(&format!("/login?{}", encode(&[(name, address)]))).await;

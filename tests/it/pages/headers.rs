@@ -38,6 +38,8 @@ async fn every_page(server: &Server) -> Vec<(&'static str, Reply, u16, &'static 
         ("consent", consent, 200, CLIENT_FORM),
         ("neither yes nor no", undecided, 400, PAGE),
         ("sign out?", browser.get("/logout").await, 200, CLIENT_FORM),
+        ("account", browser.get("/account").await, 200, PAGE),
+        ("confirm", browser.get("/account/confirm").await, 200, PAGE),
         ("start, signed in", browser.get("/").await, 200, PAGE),
         ("start", server.get("/").await, 200, PAGE),
         ("signed out", server.get("/signed-out").await, 200, PAGE),

@@ -1,5 +1,6 @@
 //! The hosted pages, as honest people meet them. What others try with them is in `attacks/`.
 
+mod account;
 mod assets;
 mod consent;
 mod headers;

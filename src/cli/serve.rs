@@ -1,6 +1,6 @@
 //! `serve`: the provider itself.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use hyper::{Request, server::conn::http1, service::service_fn};
@@ -10,10 +10,12 @@ use hyper_util::{
 };
 use serde_json::{Value, json};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::Semaphore,
 };
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 use tracing_subscriber::EnvFilter;
 
@@ -31,6 +33,8 @@ use crate::{
 
 /// How long a client may take to send the head of a request, and how long an idle connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may leave an answer unread, without a byte taken.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long requests under way may take when the process is told to stop.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest head of a request, in bytes.
@@ -115,6 +119,8 @@ async fn accept(listener: TcpListener, router: &Router, claim: &mut NodeClaim) -
         };
         match accepted {
             Ok((stream, peer)) => {
+                // Answers are small and sent whole; waiting to fill a packet only delays them.
+                let _ = stream.set_nodelay(true);
                 let connection = graceful.watch(connection(stream, peer, router.clone()));
                 tokio::spawn(async move {
                     // A client that went away is no news.
@@ -138,13 +144,17 @@ async fn accept(listener: TcpListener, router: &Router, claim: &mut NodeClaim) -
     outcome
 }
 
-type Connection<S> = http1::Connection<TokioIo<TcpStream>, S>;
+/// What a connection is spoken on: a client that does not read gives its place back.
+type Patient<I> = TokioIo<Pin<Box<TimeoutStream<I>>>>;
 
-fn connection(
-    stream: TcpStream,
+type Connection<I, S> = http1::Connection<Patient<I>, S>;
+
+fn connection<I: AsyncRead + AsyncWrite + Send>(
+    stream: I,
     peer: SocketAddr,
     router: Router,
 ) -> Connection<
+    I,
     impl hyper::service::Service<
         Request<hyper::body::Incoming>,
         Response = axum::response::Response,
@@ -152,8 +162,8 @@ fn connection(
         Future = impl Future<Output = Result<axum::response::Response, Infallible>> + Send,
     >,
 > {
-    // Answers are small and sent whole; waiting to fill a packet only delays them.
-    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
     let service = service_fn(move |request: Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -163,5 +173,26 @@ fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use axum::routing::get;
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    /// The clock of tokio stands still and jumps to the next timer whenever nobody has anything else to do.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_its_answer_gives_its_place_back() {
+        let (mut client, server) = tokio::io::duplex(1_024);
+        let router = Router::new().route("/", get(async || "a".repeat(100_000)));
+        let connection = connection(server, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), router);
+        client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        let ended = tokio::time::timeout(WRITE_TIMEOUT * 2, connection).await;
+        assert!(ended.expect("the connection is closed in time").is_err());
+    }
 }

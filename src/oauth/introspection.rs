@@ -81,10 +81,9 @@ async fn refresh_token(
     let Some(found) = found.filter(|found| found.grant.client == caller.id) else { return Ok(None) };
     let Some(person) = found.grant.person() else { return Ok(None) };
     let is_live = match found.times.state(now, app.settings.refresh.grace) {
-        RefreshTokenState::Live | RefreshTokenState::Grace => {
-            found.standing.access_ends_at(&app.session_lifetimes(), now).is_ok()
-        }
-        RefreshTokenState::Expired | RefreshTokenState::Replayed => false,
+        RefreshTokenState::Live => found.standing.access_ends_at(&app.session_lifetimes(), now).is_ok(),
+        // A spent one may be good for a client that lost the answer, and for nobody else.
+        RefreshTokenState::Grace | RefreshTokenState::Expired | RefreshTokenState::Replayed => false,
     };
     let expires_at = found.times.idle_until.min(found.times.ends_at);
     let answer = json!({

@@ -90,11 +90,16 @@ pub async fn spend(tx: &mut Tx, digest: &Digest, now: DateTime<Utc>) -> Result<b
     Ok(spent == 1)
 }
 
-/// Takes back the successor of a token whose answer may have been lost, so that the family keeps one head.
-/// Whether it was still unused.
-pub async fn discard_unused_successors(tx: &mut Tx, parent: &Digest) -> Result<bool, StoreError> {
-    let discarded = execute!(tx, "DELETE FROM refresh_token WHERE parent = $1 AND used_at IS NULL", parent.as_bytes())?;
-    Ok(discarded > 0)
+/// Spends the successor of a token whose answer may have been lost, so that the family keeps one head. Whether it was still
+/// unused. It stays known: if it was not lost after all, whoever brings it is a second holder.
+pub async fn spend_unused_successor(tx: &mut Tx, parent: &Digest, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let spent = execute!(
+        tx,
+        "UPDATE refresh_token SET used_at = $2 WHERE parent = $1 AND used_at IS NULL",
+        parent.as_bytes(),
+        now
+    )?;
+    Ok(spent > 0)
 }
 
 /// Moves the idle end of a token that is not rotated.

@@ -20,7 +20,7 @@ use crate::{
         Tx, audit,
         code::{self, StoredCode},
         group_commit::{Applied, Effect, Outcome},
-        refresh_token, revocation,
+        refresh_token,
     },
 };
 
@@ -131,22 +131,24 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
     let ends_by = code.standing.access_ends_at(&app.session_lifetimes(), now).map_err(OAuthError::invalid_grant)?;
 
     let apis = app.store.apis().await?;
+    // What the client may no longer ask for, it does not get either.
+    let scope = code.grant.scope.filter(|scope| client.metadata.scope.contains(scope.as_str()));
     let order = Order {
         grant: &code.grant,
-        scope: code.grant.scope.clone(),
+        scope: scope.clone(),
         nonce: code.binding.nonce.as_deref(),
         roles: code.standing.roles.clone(),
         ends_by: Some(ends_by),
     };
     let mut response = mint(app, request.issuer, &apis, order, now)?;
 
-    let event = Event::CodeExchanged { token: response.token_id.clone(), scope: code.grant.scope.clone() };
+    let event = Event::CodeExchanged { token: response.token_id.clone(), scope };
     let refresh_token = client.may_use(GrantType::RefreshToken).then(|| app.random.secret());
     let effect = Exchanged {
         code: digest,
         refresh_token: refresh_token.as_ref().map(Secret::digest),
         idle_until: now + app.settings.lifetimes.refresh_idle,
-        entry: entry(request, person, event),
+        entry: request.entry(person, event),
         grant: person.id.clone(),
         now,
     };
@@ -188,23 +190,8 @@ impl Effect for Exchanged {
 
 /// RFC 6749 §4.1.2: a code that is used twice takes everything down that came of it.
 async fn replayed(request: &TokenRequest<'_>, person: &PersonGrant, now: DateTime<Utc>) -> OAuthError {
-    let revoke = async {
-        let mut tx = request.app.store.write().await?;
-        revocation::revoke(&mut tx, revocation::Revoked::Grant(&person.id), now, person.ends_at).await?;
-        audit::record(&mut tx, &entry(request, person, Event::CodeReplayed), now).await?;
-        tx.commit().await
-    };
-    match revoke.await {
+    match request.revoke_replayed(person, Event::CodeReplayed, now).await {
         Ok(()) => OAuthError::invalid_grant("the code was used before; all tokens that came of it are revoked"),
-        Err(error) => error.into(),
+        Err(error) => error,
     }
-}
-
-fn entry(request: &TokenRequest<'_>, person: &PersonGrant, event: Event) -> AuditEntry {
-    AuditEntry::new(event)
-        .user(&person.user)
-        .client(&request.client.id)
-        .session(&person.session)
-        .grant(&person.id)
-        .personal(request.device.personal())
 }

@@ -2,11 +2,19 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
+use super::error::OAuthError;
 use crate::{
     app::{App, Issuer},
-    domain::client::Client,
+    domain::{
+        client::Client,
+        event::{AuditEntry, Event},
+        grant::PersonGrant,
+    },
     http::form::Parameters,
     login::Device,
+    store::{StoreError, audit, revocation},
 };
 
 pub(super) mod authorization_code;
@@ -21,4 +29,30 @@ pub(super) struct TokenRequest<'a> {
     pub(super) client: Arc<Client>,
     pub(super) form: &'a Parameters,
     pub(super) device: &'a Device,
+}
+
+impl TokenRequest<'_> {
+    /// An event that concerns a person's grant.
+    fn entry(&self, person: &PersonGrant, event: Event) -> AuditEntry {
+        AuditEntry::new(event)
+            .user(&person.user)
+            .client(&self.client.id)
+            .session(&person.session)
+            .grant(&person.id)
+            .personal(self.device.personal())
+    }
+
+    /// Revokes a grant, since a code or refresh token of it was used twice.
+    async fn revoke_replayed(&self, person: &PersonGrant, event: Event, now: DateTime<Utc>) -> Result<(), OAuthError> {
+        let (store, entry) = (self.app.store.clone(), self.entry(person, event));
+        let (grant, until) = (person.id.clone(), person.ends_at);
+        // In a task of its own: whoever brought it may hang up, and the grant must die all the same.
+        let revoked = tokio::spawn(async move {
+            let mut tx = store.write().await?;
+            revocation::revoke(&mut tx, revocation::Revoked::Grant(&grant), now, until).await?;
+            audit::record(&mut tx, &entry, now).await?;
+            tx.commit().await
+        });
+        revoked.await.map_err(|error| OAuthError::broken(&error))?.map_err(StoreError::into)
+    }
 }

@@ -20,7 +20,6 @@ use crate::{
         Tx, audit,
         group_commit::{Applied, Effect, Outcome},
         refresh_token::{self, StoredRefreshToken},
-        revocation,
     },
 };
 
@@ -97,7 +96,7 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
             (Some(successor), _) => Step::Rotate(successor.digest()),
         },
         idle_until,
-        entry: entry(request, person, event),
+        entry: request.entry(person, event),
         grant: person.id.clone(),
         now,
     };
@@ -142,7 +141,7 @@ impl Effect for Refreshed {
                 }
                 Step::Rotate(successor) => (refresh_token::spend(tx, &self.token, self.now).await?, Some(successor)),
                 Step::Replace(successor) => {
-                    (refresh_token::discard_unused_successors(tx, &self.token).await?, Some(successor))
+                    (refresh_token::spend_unused_successor(tx, &self.token, self.now).await?, Some(successor))
                 }
             };
             if !is_first {
@@ -160,23 +159,8 @@ impl Effect for Refreshed {
 
 /// RFC 9700 §4.14.2: of two holders of a token one is a thief, so the family dies with all its access tokens.
 async fn replayed(request: &TokenRequest<'_>, person: &PersonGrant, now: DateTime<Utc>) -> OAuthError {
-    let revoke = async {
-        let mut tx = request.app.store.write().await?;
-        revocation::revoke(&mut tx, revocation::Revoked::Grant(&person.id), now, person.ends_at).await?;
-        audit::record(&mut tx, &entry(request, person, Event::RefreshTokenReplayed), now).await?;
-        tx.commit().await
-    };
-    match revoke.await {
+    match request.revoke_replayed(person, Event::RefreshTokenReplayed, now).await {
         Ok(()) => OAuthError::invalid_grant("the refresh token was used before; all tokens of its family are revoked"),
-        Err(error) => error.into(),
+        Err(error) => error,
     }
-}
-
-fn entry(request: &TokenRequest<'_>, person: &PersonGrant, event: Event) -> AuditEntry {
-    AuditEntry::new(event)
-        .user(&person.user)
-        .client(&request.client.id)
-        .session(&person.session)
-        .grant(&person.id)
-        .personal(request.device.personal())
 }

@@ -109,8 +109,25 @@ async fn a_grace_allows_the_predecessor_once_more_while_its_successor_is_unused(
     let lost = refresh(&server, &first).await.json();
     server.advance(TimeDelta::seconds(29));
     let second = refresh(&server, &first).await.json();
-    refresh(&server, &lost).await.assert_error(400, "invalid_grant");
+    assert_ne!(refresh_token(&lost), refresh_token(&second));
     assert_eq!(refresh(&server, &second).await.status, 200);
+    refresh(&server, &first).await.assert_error(400, "invalid_grant");
+    assert_dead(&server, &second).await;
+}
+
+#[tokio::test]
+async fn a_grace_hides_no_second_holder() {
+    let server = start_with("refresh.grace = '30s'").await;
+    // Nothing was lost on the way: somebody else used the predecessor too.
+    let (_browser, first) = sign_in(&server, OFFLINE).await;
+    let owners = refresh(&server, &first).await.json();
+    let thiefs = refresh(&server, &first).await.json();
+    refresh(&server, &owners).await.assert_error(400, "invalid_grant");
+    assert_dead(&server, &thiefs).await;
+
+    let (_browser, first) = sign_in(&server, OFFLINE).await;
+    refresh(&server, &first).await.json();
+    let second = refresh(&server, &first).await.json();
     refresh(&server, &first).await.assert_error(400, "invalid_grant");
     assert_dead(&server, &second).await;
 }

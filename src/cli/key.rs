@@ -4,7 +4,10 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{CliError, Context, Output};
-use crate::{jose::rotation, store::signing_key};
+use crate::{
+    jose::rotation::{self, NewKey},
+    store::signing_key,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
@@ -45,8 +48,7 @@ pub(super) async fn run(command: KeyCommand, context: Context, out: Output) -> R
             out.table(&json.collect(), &["KID", "ALGORITHM", "STATE", "SIGNS FROM", "RETIRED AT"], &rows)
         }
         KeyCommand::Rotate { now: at_once } => {
-            let kid = rotation::rotate(&app.store, &lifetimes, now, at_once).await?;
-            let signs_from = if at_once { now } else { now + lifetimes.jwks_cache };
+            let NewKey { kid, signs_from } = rotation::rotate(&app.store, &lifetimes, &app.clock, at_once).await?;
             let text = format!("Published the key {kid}; it signs from {}.", signs_from.to_rfc3339());
             out.print(&json!({ "kid": kid, "signs_from": signs_from }), text)
         }

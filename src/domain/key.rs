@@ -28,6 +28,16 @@ pub struct KeyLifetimes {
     pub hint: Duration,
 }
 
+/// How long it may take after a key was made until every node publishes it.
+const PUBLICATION: Duration = Duration::from_secs(1);
+
+impl KeyLifetimes {
+    /// How long before its first signature a key is made: a client may have fetched the JWKS just before the last node had it.
+    pub fn lead(&self) -> Duration {
+        self.jwks_cache + PUBLICATION
+    }
+}
+
 /// Where in its life a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
@@ -88,7 +98,7 @@ impl KeyTimes {
 ///
 /// `newest` is the key that signs last, present or published; `None` when there is no key at all.
 pub fn needs_successor(newest: Option<&KeyTimes>, lifetimes: &KeyLifetimes, now: DateTime<Utc>) -> bool {
-    newest.is_none_or(|key| now + lifetimes.jwks_cache >= key.signs_from + lifetimes.signing)
+    newest.is_none_or(|key| now + lifetimes.lead() >= key.signs_from + lifetimes.signing)
 }
 
 #[cfg(test)]
@@ -115,10 +125,10 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_is_published_one_cache_time_early() {
+    fn a_successor_is_made_one_cache_time_early_and_a_second_for_the_nodes() {
         let key = KeyTimes { published_at: at(0), signs_from: at(0), retired_at: None };
-        assert!(!needs_successor(Some(&key), &LIFETIMES, at(89)));
-        assert!(needs_successor(Some(&key), &LIFETIMES, at(90)));
+        assert!(!needs_successor(Some(&key), &LIFETIMES, at(88)));
+        assert!(needs_successor(Some(&key), &LIFETIMES, at(89)));
         assert!(needs_successor(None, &LIFETIMES, at(0)));
     }
 }

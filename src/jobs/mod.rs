@@ -44,7 +44,7 @@ pub fn start(app: &Arc<App>, issuer: &Arc<Issuer>) -> Jobs {
 }
 
 async fn rotate_keys(app: &App, issuer: &Issuer) {
-    let maintained = crate::jose::rotation::maintain(&app.store, issuer.keyring.lifetimes(), app.clock.now()).await;
+    let maintained = crate::jose::rotation::maintain(&app.store, issuer.keyring.lifetimes(), &app.clock).await;
     if let Err(error) = maintained {
         tracing::warn!(%error, "signing keys could not be looked after; the next round tries again");
     }

@@ -102,7 +102,10 @@ impl Keyring {
         let loaded = self.loaded();
         let signs = |key: &&Key| key.times.state(&self.lifetimes, now) == KeyState::Signing;
         // The newest: after an emergency rotation two may think that it is their time.
-        loaded.keys.iter().rev().find(signs).map(|key| sign(&key.signer))
+        let signing = loaded.keys.iter().rev().find(signs);
+        // A clock that was ahead when the first key was made, and was put right since: better that key than none.
+        let waiting = |key: &&Key| key.times.state(&self.lifetimes, now) == KeyState::Published;
+        signing.or_else(|| loaded.keys.iter().find(waiting)).map(|key| sign(&key.signer))
     }
 
     /// Uses the key with this id, if it is one of ours, whether or not others still see it.

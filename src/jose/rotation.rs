@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use countersign_jose::{Algorithm, KeyError, PrivateKey};
 
 use crate::{
+    clock::Clock,
     domain::{
         event::{AuditEntry, Event},
         key::{KeyLifetimes, KeyState, KeyTimes, needs_successor},
@@ -26,7 +27,8 @@ pub enum RotationError {
 }
 
 /// Makes the first key, or a successor when it is time, and removes keys that nobody needs. Safe on several nodes at once.
-pub async fn maintain(store: &Store, lifetimes: &KeyLifetimes, now: DateTime<Utc>) -> Result<(), RotationError> {
+pub async fn maintain(store: &Store, lifetimes: &KeyLifetimes, clock: &Clock) -> Result<(), RotationError> {
+    let now = clock.now();
     let stored = signing_key::all(&mut store.read().await?).await?;
     let is_over = |key: &&signing_key::StoredKey| key.times.state(lifetimes, now) == KeyState::Expired;
     if stored.iter().any(|key| is_over(&key)) {
@@ -44,31 +46,43 @@ pub async fn maintain(store: &Store, lifetimes: &KeyLifetimes, now: DateTime<Utc
     let private = generate().await?;
     let mut tx = store.write().await?;
     signing_key::lock(&mut tx).await?;
+    let now = clock.now();
     let stored = signing_key::all(&mut tx).await?;
     if needs_successor(newest(&stored), lifetimes, now) {
         let signs_from =
-            newest(&stored).map_or(now, |key| (key.signs_from + lifetimes.signing).max(now + lifetimes.jwks_cache));
+            newest(&stored).map_or(now, |key| (key.signs_from + lifetimes.signing).max(now + lifetimes.lead()));
         insert(&mut tx, &private, now, signs_from).await?;
     }
     tx.commit().await?;
     Ok(())
 }
 
-/// Makes a key that signs as soon as every cache of the JWKS has it, or `at_once`. Its `kid`.
+/// A key that was just made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewKey {
+    /// Its name.
+    pub kid: String,
+    /// From when on it signs.
+    pub signs_from: DateTime<Utc>,
+}
+
+/// Makes a key that signs as soon as every cache of the JWKS has it, or `at_once`.
 pub async fn rotate(
     store: &Store,
     lifetimes: &KeyLifetimes,
-    now: DateTime<Utc>,
+    clock: &Clock,
     at_once: bool,
-) -> Result<String, RotationError> {
+) -> Result<NewKey, RotationError> {
     let private = generate().await?;
     let mut tx = store.write().await?;
     signing_key::lock(&mut tx).await?;
+    let now = clock.now();
     // Without any key nobody can have cached anything.
     let at_once = at_once || signing_key::all(&mut tx).await?.is_empty();
-    insert(&mut tx, &private, now, if at_once { now } else { now + lifetimes.jwks_cache }).await?;
+    let signs_from = if at_once { now } else { now + lifetimes.lead() };
+    insert(&mut tx, &private, now, signs_from).await?;
     tx.commit().await?;
-    Ok(private.kid().to_owned())
+    Ok(NewKey { kid: private.kid().to_owned(), signs_from })
 }
 
 fn newest(stored: &[signing_key::StoredKey]) -> Option<&KeyTimes> {

@@ -39,9 +39,9 @@ const NO_LOGO: &str = include_str!("../../templates/asset/no_logo.svg");
 type Picture = (String, Vec<u8>);
 
 /// Whether what came of the last fetch will do.
-fn is_fresh(stored: &StoredLogo, source: &str, now: DateTime<Utc>) -> bool {
+fn is_fresh(stored: &StoredLogo, now: DateTime<Utc>) -> bool {
     let keep = if stored.image.is_some() { KEEP } else { KEEP_FAILURE };
-    stored.source == source && now < stored.fetched_at + keep
+    now < stored.fetched_at + keep
 }
 
 /// `GET /client-logo/{client_id}`
@@ -68,8 +68,9 @@ async fn find_or_fetch(app: &App, client: &ClientId) -> Result<Option<Picture>, 
     };
     let now = app.clock.now();
     let stored = client_logo::find(&mut app.store.read().await?, client).await?;
-    if let Some(stored) = stored.filter(|stored| is_fresh(stored, source.as_str(), now)) {
-        return Ok(stored.image);
+    let stored = stored.filter(|stored| stored.source == source.as_str());
+    if let Some(stored) = stored.as_ref().filter(|stored| is_fresh(stored, now)) {
+        return Ok(stored.image.clone());
     }
     let image = match fetch(app, source.as_str()).await {
         Ok(image) => image,
@@ -80,7 +81,13 @@ async fn find_or_fetch(app: &App, client: &ClientId) -> Result<Option<Picture>, 
             None
         }
     };
-    let fetched = StoredLogo { source: source.as_str().to_owned(), image, fetched_at: now };
+    let fetched = match (image, stored.and_then(|stored| stored.image)) {
+        // The picture that we have is better than none. It is asked for again as soon as one that was never there.
+        (None, Some(image)) => {
+            StoredLogo { source: source.as_str().to_owned(), image: Some(image), fetched_at: now - KEEP + KEEP_FAILURE }
+        }
+        (image, _) => StoredLogo { source: source.as_str().to_owned(), image, fetched_at: now },
+    };
     let mut tx = app.store.write().await?;
     client_logo::upsert(&mut tx, client, &fetched).await?;
     tx.commit().await?;
@@ -132,18 +139,13 @@ mod tests {
 
     #[test]
     fn a_picture_is_good_for_a_week() {
-        assert!(is_fresh(&stored(Some(picture())), SOURCE, after(KEEP - TimeDelta::seconds(1))));
-        assert!(!is_fresh(&stored(Some(picture())), SOURCE, after(KEEP)));
+        assert!(is_fresh(&stored(Some(picture())), after(KEEP - TimeDelta::seconds(1))));
+        assert!(!is_fresh(&stored(Some(picture())), after(KEEP)));
     }
 
     #[test]
     fn a_failure_is_tried_again_after_ten_minutes() {
-        assert!(is_fresh(&stored(None), SOURCE, after(TimeDelta::minutes(9))));
-        assert!(!is_fresh(&stored(None), SOURCE, after(TimeDelta::minutes(10))));
-    }
-
-    #[test]
-    fn another_address_is_fetched_at_once() {
-        assert!(!is_fresh(&stored(Some(picture())), "https://app.example/new.png", after(TimeDelta::seconds(1))));
+        assert!(is_fresh(&stored(None), after(TimeDelta::minutes(9))));
+        assert!(!is_fresh(&stored(None), after(TimeDelta::minutes(10))));
     }
 }

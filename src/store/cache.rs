@@ -94,10 +94,16 @@ impl Store {
         Ok(apis)
     }
 
-    /// All registered APIs, read anew if one of these scopes is not known yet: an absence is never remembered.
+    /// All registered APIs, read anew if one of these scopes is not known yet and something has changed: an absence is never
+    /// remembered, and whoever asks for made-up scopes takes the memory of the others from nobody.
     pub async fn apis_for(&self, scope: &ScopeSet) -> Result<Arc<Apis>, StoreError> {
         let apis = self.apis().await?;
         if scope.iter().all(|scope| apis.knows(scope)) {
+            return Ok(apis);
+        }
+        let now = change::counters(&mut self.read().await?).await?;
+        let seen = *self.0.cached.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.api == seen.api {
             return Ok(apis);
         }
         self.0.cached.apis.forget();

@@ -29,15 +29,22 @@ pub async fn grant(
     scope: &ScopeSet,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let before = find(tx, user, client).await?.map(|consent| consent.scope).unwrap_or_default();
+    // Keeps the row to this transaction before it is read: another may be adding to it.
+    let (before,): (String,) = fetch_one!(
+        tx,
+        "INSERT INTO consent (user_id, client_id, scope, granted_at) VALUES ($1, $2, '', $3)
+         ON CONFLICT (user_id, client_id) DO UPDATE SET granted_at = excluded.granted_at RETURNING scope",
+        user.as_str(),
+        client.as_str(),
+        now,
+    )?;
+    let before: ScopeSet = before.parse().map_err(|error| StoreError::corrupt("consent", error))?;
     execute!(
         tx,
-        "INSERT INTO consent (user_id, client_id, scope, granted_at) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (user_id, client_id) DO UPDATE SET scope = excluded.scope, granted_at = excluded.granted_at",
+        "UPDATE consent SET scope = $3 WHERE user_id = $1 AND client_id = $2",
         user.as_str(),
         client.as_str(),
         before.union(scope).to_string(),
-        now,
     )?;
     Ok(())
 }

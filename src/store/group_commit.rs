@@ -45,7 +45,16 @@ impl Effect for audit::Row {
 
 struct Waiting {
     effect: Box<dyn Effect>,
+    /// Whether it is written even if nobody waits for it any more.
+    outlives_request: bool,
     done: oneshot::Sender<Result<Outcome, StoreError>>,
+}
+
+impl Waiting {
+    /// Whether whoever waited has gone. What they were about to be given would be lost: better that it never was.
+    fn is_abandoned(&self) -> bool {
+        self.done.is_closed() && !self.outlives_request
+    }
 }
 
 /// The way into the next batch.
@@ -61,10 +70,10 @@ impl Committer {
         (Self(sender), Inbox(receiver))
     }
 
-    async fn apply(&self, effect: Box<dyn Effect>) -> Result<Outcome, StoreError> {
+    async fn apply(&self, effect: Box<dyn Effect>, outlives_request: bool) -> Result<Outcome, StoreError> {
         let (done, outcome) = oneshot::channel();
         let closed = || StoreError::Database(sqlx::Error::PoolClosed);
-        self.0.send(Waiting { effect, done }).await.map_err(|_| closed())?;
+        self.0.send(Waiting { effect, outlives_request, done }).await.map_err(|_| closed())?;
         outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 }
@@ -74,14 +83,14 @@ impl Store {
     pub async fn record_alone(&self, entry: &AuditEntry) -> Result<(), StoreError> {
         let inner = &self.0;
         let row = audit::Row::of_nobody(entry, inner.clock.now(), &inner.audit, &inner.random);
-        inner.committer.apply(Box::new(row)).await.map(drop)
+        inner.committer.apply(Box::new(row), true).await.map(drop)
     }
 
     /// Writes an effect, in a transaction that it may share with others. Returns when it is durable.
     pub async fn apply(&self, effect: impl Effect) -> Result<Outcome, StoreError> {
         match &self.0.engine {
             // One writes at a time anyway.
-            Engine::Sqlite(_) => self.0.committer.apply(Box::new(effect)).await,
+            Engine::Sqlite(_) => self.0.committer.apply(Box::new(effect), false).await,
             // Many write at once, and those that lock the same rows must not wait for a batch of strangers.
             Engine::Postgres(_) => alone(self, &effect).await,
         }
@@ -96,14 +105,39 @@ pub(super) fn spawn(store: Weak<Inner>, mut inbox: Inbox) {
             gather(&mut inbox.0, &mut batch).await;
             let Some(inner) = store.upgrade() else { return };
             let store = Store(inner);
-            let all_done = matches!(together(&store, &batch).await, Ok(Outcome::Done));
-            for Waiting { effect, done } in batch.drain(..) {
-                let outcome = if all_done { Ok(Outcome::Done) } else { alone(&store, &*effect).await };
+            let written = match store.write().await {
+                Ok(tx) => {
+                    // The lock may have been long in coming.
+                    batch.retain(|waiting| !waiting.is_abandoned());
+                    together(tx, &batch).await.unwrap_or(Written::Nothing)
+                }
+                Err(_) => Written::NoTransaction,
+            };
+            for waiting in batch.drain(..) {
+                let outcome = match written {
+                    Written::All => Ok(Outcome::Done),
+                    // Some may have gone while others were tried.
+                    Written::Nothing if waiting.is_abandoned() => continue,
+                    Written::Nothing => alone(&store, &*waiting.effect).await,
+                    // Trying each alone would take as long again, for each.
+                    Written::NoTransaction => Err(StoreError::Database(sqlx::Error::PoolTimedOut)),
+                };
                 // Whoever gave up waiting has no use for the answer.
-                let _ = done.send(outcome);
+                let _ = waiting.done.send(outcome);
             }
         }
     });
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    /// All of it is durable.
+    All,
+    /// One of them failed or came too late, and none was written.
+    Nothing,
+    /// The database is locked or gone.
+    NoTransaction,
 }
 
 /// Lets requests that are nearly done join, for as long as more come: on a busy server a few do, on an idle one none.
@@ -122,15 +156,14 @@ async fn gather(inbox: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>) {
     }
 }
 
-async fn together(store: &Store, batch: &[Waiting]) -> Result<Outcome, StoreError> {
-    let mut tx = store.write().await?;
+async fn together(mut tx: Tx, batch: &[Waiting]) -> Result<Written, StoreError> {
     for waiting in batch {
         if waiting.effect.apply(&mut tx).await? == Outcome::TooLate {
-            return Ok(Outcome::TooLate);
+            return Ok(Written::Nothing);
         }
     }
     tx.commit().await?;
-    Ok(Outcome::Done)
+    Ok(Written::All)
 }
 
 async fn alone(store: &Store, effect: &dyn Effect) -> Result<Outcome, StoreError> {

@@ -7,7 +7,7 @@
 use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    ConnectOptions, PgConnection, PgPool, Postgres, SqliteConnection, Transaction,
+    ConnectOptions, Connection as _, PgConnection, PgPool, Postgres, SqliteConnection, Transaction,
     migrate::Migrator,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -238,7 +238,15 @@ impl Store {
         let engine = if url.starts_with("sqlite:") {
             Engine::Sqlite(Box::new(Sqlite::new(url)?))
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let options = PgConnectOptions::from_str(url)?.disable_statement_logging().application_name("countersign");
+            let options = PgConnectOptions::from_str(url)?
+                .disable_statement_logging()
+                .application_name("countersign")
+                // What holds a lock for ever, or has been forgotten, must not hold requests for ever.
+                .options([
+                    ("lock_timeout", "5s"),
+                    ("statement_timeout", "15s"),
+                    ("idle_in_transaction_session_timeout", "30s"),
+                ]);
             let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
             Engine::Postgres(pool.connect_lazy_with(options))
         } else {
@@ -293,7 +301,13 @@ impl Store {
                 SQLITE_MIGRATIONS.run(connection).await?;
                 drop(lock);
             }
-            Engine::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await?,
+            Engine::Postgres(pool) => {
+                // Another node may be at it, and takes as long as it takes.
+                let mut connection = pool.acquire().await?.detach();
+                sqlx::raw_sql("SET lock_timeout = 0; SET statement_timeout = 0").execute(&mut connection).await?;
+                POSTGRES_MIGRATIONS.run(&mut connection).await?;
+                connection.close().await?;
+            }
         }
         Ok(())
     }

@@ -1,6 +1,11 @@
 //! Durable state, the same on both engines.
 
-use chrono::TimeDelta;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use chrono::{DateTime, TimeDelta};
 use countersign::{
     domain::{
         api::Api,
@@ -9,14 +14,15 @@ use countersign::{
     },
     jose::rotation,
     store::{
-        Store, StoreError, account, api, audit,
+        Store, StoreError, Tx, account, api, audit,
         change::{self, Counters},
-        client,
+        client, consent,
+        group_commit::{Applied, Effect, Outcome},
         link::LinkPurpose,
         replay_guard,
     },
 };
-use countersign_types::{ClientAuthMethod, ClientId, UserId};
+use countersign_types::{ClientAuthMethod, ClientId, ScopeSet, UserId};
 use tokio::task::JoinSet;
 
 use crate::harness::{CROWD, PASSWORD, SECRET, Server, TestClient, confidential};
@@ -145,7 +151,7 @@ async fn each_kind_of_change_has_a_counter_of_its_own() {
     last.api += 2;
     assert_eq!(change::counters(&mut tx).await.unwrap(), last);
     tx.commit().await.unwrap();
-    rotation::rotate(store, &server.app.key_lifetimes(), now, false).await.unwrap();
+    rotation::rotate(store, &server.app.key_lifetimes(), &server.clock, false).await.unwrap();
     let published = counters(store).await;
     assert!(published.key > last.key);
     assert_eq!(published, Counters { key: published.key, ..last });
@@ -194,4 +200,78 @@ async fn no_secret_stands_in_the_database() {
     for secret in secrets {
         assert!(!server.database.contains(secret).await, "{secret}");
     }
+}
+
+/// Notes its name as used, and counts how often it was tried.
+struct Noted {
+    name: &'static str,
+    tries: Arc<AtomicUsize>,
+}
+
+impl Effect for Noted {
+    fn apply<'a>(&'a self, tx: &'a mut Tx) -> Applied<'a> {
+        Box::pin(async move {
+            self.tries.fetch_add(1, Ordering::SeqCst);
+            let now = DateTime::UNIX_EPOCH;
+            let first = replay_guard::first_use(tx, "test", self.name, now, now + TimeDelta::days(1)).await?;
+            Ok(if first { Outcome::Done } else { Outcome::TooLate })
+        })
+    }
+}
+
+/// On SQLite alone effects share a transaction, and so wait together.
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_not_written() {
+    let server = Server::start().await;
+    if !server.database.is_sqlite() {
+        return;
+    }
+    let store = &server.app.store;
+    let tries = Arc::new(AtomicUsize::new(0));
+    let effect = |name| Noted { name, tries: tries.clone() };
+
+    let writer = store.write().await.unwrap();
+    let mut patient = Box::pin(store.apply(effect("patient")));
+    let mut gone = Box::pin(store.apply(effect("gone")));
+    for _ in 0..10 {
+        // The first is in a batch that waits for the writer, the second in the queue behind it.
+        let both = tokio::select! { biased; _ = &mut patient => false, _ = &mut gone => false, () = tokio::task::yield_now() => true };
+        assert!(both);
+    }
+    drop(gone);
+    drop(writer);
+    assert_eq!(patient.await.unwrap(), Outcome::Done);
+    assert_eq!(store.apply(effect("gone")).await.unwrap(), Outcome::Done);
+    assert_eq!(tries.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn one_that_comes_too_late_takes_nobody_with_it() {
+    let server = Server::start().await;
+    let tries = Arc::new(AtomicUsize::new(0));
+    let effect = |name| server.app.store.apply(Noted { name, tries: tries.clone() });
+    assert_eq!(effect("a").await.unwrap(), Outcome::Done);
+    let (again, other) = tokio::join!(effect("a"), effect("b"));
+    assert_eq!((again.unwrap(), other.unwrap()), (Outcome::TooLate, Outcome::Done));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consents_at_once_lose_nothing() {
+    let server = Server::start().await;
+    let user = server.add_user("ada@example.com", None).await;
+    server.add_client("app", app()).await;
+    let (store, now) = (&server.app.store, server.clock.now());
+    let scopes: Vec<ScopeSet> = (0..8).map(|number| format!("scope{number}").parse().unwrap()).collect();
+    let mut tasks = JoinSet::new();
+    for scope in scopes.clone() {
+        let (store, user) = (store.clone(), user.id.clone());
+        tasks.spawn(async move {
+            let mut tx = store.write().await.unwrap();
+            consent::grant(&mut tx, &user, &ClientId::new("app"), &scope, now).await.unwrap();
+            tx.commit().await.unwrap();
+        });
+    }
+    tasks.join_all().await;
+    let stored = consent::find(&mut store.read().await.unwrap(), &user.id, &ClientId::new("app")).await.unwrap();
+    assert!(scopes.iter().all(|scope| scope.is_subset(&stored.as_ref().unwrap().scope)), "{stored:?}");
 }

@@ -45,6 +45,8 @@ pub struct PurposeKeys {
     pub csrf: SealingKey,
     /// Seals client secrets that must be read back.
     pub client_secret: SealingKey,
+    /// Chooses whose password hash stands in for that of a name that has none.
+    pub stand_in: SealingKey,
 }
 
 /// One issuer: its URL and its keys. A process has one today.
@@ -113,6 +115,7 @@ impl App {
                 interaction: master.derive("authorization requests in addresses"),
                 csrf: master.derive("form tokens"),
                 client_secret: master.derive("client secrets of client_secret_jwt"),
+                stand_in: master.derive("password hashes that stand in"),
             },
             settings,
             store,

@@ -1,4 +1,7 @@
 //! Hashing of passwords with Argon2id (RFC 9106): as many at once as there are cores, and a bounded queue.
+//!
+//! Hashes that were imported, of bcrypt or of Argon2 with other settings, are compared as they are, and told apart from our own, so
+//! that whoever signs in by one gets a new one.
 
 use std::sync::{
     Arc,
@@ -8,11 +11,18 @@ use std::sync::{
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use tokio::sync::Semaphore;
+use zxcvbn::{Score, zxcvbn};
 
-use crate::{config::PasswordSettings, domain::credential::Password, random::Random};
+use crate::{
+    config::PasswordSettings,
+    domain::{credential::Password, password_rules::NearWords},
+    random::Random,
+};
 
 /// Tries that may wait for a core at once. Beyond it people are asked to come back in a moment.
 const MAX_WAITING: usize = 256;
+/// A password that fewer guesses than 10^6 find is refused.
+const LEAST_SCORE: Score = Score::Two;
 
 /// Hashes passwords, as many at once as there are cores: each takes 19 MiB and all of a core.
 #[derive(Clone, Debug)]
@@ -28,23 +38,44 @@ struct Inner {
     decoy: String,
 }
 
-/// Why a password could not be hashed.
+/// Why a password could not be hashed or compared.
 #[derive(Debug, thiserror::Error)]
 pub enum HashError {
     /// Too many are waiting already.
     #[error("too many sign-ins at once")]
     Busy,
-    /// The settings, or a stored hash, are not of Argon2.
-    #[error("Argon2: {0}")]
-    Argon2(String),
+    /// The settings, or a stored hash, cannot be used.
+    #[error("hashing: {0}")]
+    Failed(String),
+}
+
+/// Why a hash of another system cannot be taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ForeignHashError {
+    /// Neither bcrypt nor Argon2.
+    #[error("a password hash must be bcrypt ($2a$, $2b$, $2y$) or an Argon2 PHC string")]
+    Kind,
+    /// It is cut off, or holds what no such hash holds.
+    #[error("a password hash is broken")]
+    Broken,
+    /// Comparing with it would take too long, or too much memory.
+    #[error("a password hash is too costly: at most cost 15 of bcrypt, or 256 MiB and 2 GiB in all passes of Argon2")]
+    Costly,
 }
 
 impl Passwords {
+    /// The most expensive bcrypt hash that is taken over: about two seconds.
+    const MAX_BCRYPT_COST: u32 = 15;
+    /// The most memory of an Argon2 hash that is taken over, in KiB.
+    const MAX_ARGON2_KIB: u32 = 256 * 1024;
+    /// The most memory times passes of an Argon2 hash that is taken over, in KiB.
+    const MAX_ARGON2_WORK: u64 = 2 * 1024 * 1024;
+
     /// With the operator's cost settings.
     pub fn new(settings: &PasswordSettings, random: Random) -> Result<Self, HashError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let params = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, None)
-            .map_err(|error| HashError::Argon2(error.to_string()))?;
+        let params =
+            Params::new(settings.memory_kib, settings.iterations, settings.parallelism, None).map_err(failed)?;
         let decoy = format!(
             "$argon2id$v=19$m={},t={},p={}${}${}",
             settings.memory_kib,
@@ -67,23 +98,77 @@ impl Passwords {
         let (argon2, salt, password) = (self.0.argon2.clone(), self.0.random.bytes::<16>(), password.clone());
         self.run(move || {
             let phc = argon2.hash_password_with_salt(password.as_bytes(), &salt);
-            phc.map(|phc: PasswordHash| phc.to_string()).map_err(|error| HashError::Argon2(error.to_string()))
+            phc.map(|phc: PasswordHash| phc.to_string()).map_err(failed)
         })
         .await
     }
 
-    /// Whether the password is the one behind the PHC string. Without one the answer is no, after the same work.
-    pub async fn verify(&self, phc: Option<String>, password: &Password) -> Result<bool, HashError> {
-        let is_known = phc.is_some();
-        let phc = phc.unwrap_or_else(|| self.0.decoy.clone());
+    /// Whether the password is the one behind the hash. Without one the answer is no, after the same work.
+    pub async fn verify(&self, hash: Option<String>, password: &Password) -> Result<bool, HashError> {
+        let is_known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.0.decoy.clone());
         let (argon2, password) = (self.0.argon2.clone(), password.clone());
         let matches = self
             .run(move || {
-                let phc = PasswordHash::new(&phc).map_err(|error| HashError::Argon2(error.to_string()))?;
+                if is_bcrypt(&hash) {
+                    return bcrypt::verify(password.as_bytes(), &hash).map_err(failed);
+                }
+                let phc = PasswordHash::new(&hash).map_err(failed)?;
                 Ok(argon2.verify_password(password.as_bytes(), &phc).is_ok())
             })
             .await?;
         Ok(matches && is_known)
+    }
+
+    /// Whether a hash was made otherwise than one made today would be.
+    pub fn is_outdated(&self, hash: &str) -> bool {
+        let Ok(phc) = PasswordHash::new(hash) else { return true };
+        let is_ours = |params: Params| {
+            let ours = self.0.argon2.params();
+            (params.m_cost(), params.t_cost(), params.p_cost()) == (ours.m_cost(), ours.t_cost(), ours.p_cost())
+                && params.output_len() == Some(Params::DEFAULT_OUTPUT_LEN)
+        };
+        phc.algorithm != Algorithm::Argon2id.ident()
+            || phc.version != Some(Version::V0x13.into())
+            || !Params::try_from(&phc).is_ok_and(is_ours)
+    }
+
+    /// Whether a hash of another system can be taken over.
+    pub fn check_foreign(hash: &str) -> Result<(), ForeignHashError> {
+        if is_bcrypt(hash) {
+            let parts: bcrypt::HashParts = hash.parse().map_err(|_| ForeignHashError::Broken)?;
+            return match parts.get_cost() {
+                0..4 => Err(ForeignHashError::Broken),
+                4..=Self::MAX_BCRYPT_COST => Ok(()),
+                _ => Err(ForeignHashError::Costly),
+            };
+        }
+        if !hash.starts_with("$argon2") {
+            return Err(ForeignHashError::Kind);
+        }
+        let phc = PasswordHash::new(hash).map_err(|_| ForeignHashError::Broken)?;
+        let params = Params::try_from(&phc).map_err(|_| ForeignHashError::Broken)?;
+        let is_known = Algorithm::try_from(phc.algorithm.as_str()).is_ok()
+            && phc.version.is_some_and(|version| Version::try_from(version).is_ok())
+            && phc.salt.is_some_and(|salt| salt.len() >= argon2::MIN_SALT_LEN)
+            && phc.hash.is_some();
+        let is_bounded = params.m_cost() <= Self::MAX_ARGON2_KIB
+            && u64::from(params.m_cost()) * u64::from(params.t_cost()) <= Self::MAX_ARGON2_WORK;
+        match (is_known, is_bounded) {
+            (false, _) => Err(ForeignHashError::Broken),
+            (true, false) => Err(ForeignHashError::Costly),
+            (true, true) => Ok(()),
+        }
+    }
+
+    /// Whether a few guesses would find a new password, words of the person and of the house among the first.
+    pub async fn is_weak(&self, password: &Password, near: &NearWords) -> Result<bool, HashError> {
+        let (password, near) = (password.clone(), near.clone());
+        self.run(move || {
+            let words: Vec<_> = near.iter().collect();
+            Ok(zxcvbn(password.as_str(), &words).score() < LEAST_SCORE)
+        })
+        .await
     }
 
     /// Runs work that takes a core for as long as a hash does, in the same queue.
@@ -98,8 +183,17 @@ impl Passwords {
             let _held = (place, permit);
             work()
         };
-        tokio::task::spawn_blocking(bounded).await.map_err(|error| HashError::Argon2(error.to_string()))?
+        tokio::task::spawn_blocking(bounded).await.map_err(failed)?
     }
+}
+
+fn failed(error: impl std::fmt::Display) -> HashError {
+    HashError::Failed(error.to_string())
+}
+
+/// Of all its kinds but `$2x$`, which marks hashes of an implementation that was wrong.
+fn is_bcrypt(hash: &str) -> bool {
+    ["$2a$", "$2b$", "$2y$"].iter().any(|kind| hash.starts_with(kind))
 }
 
 /// A place in the queue; given back when dropped, even by a request that was broken off.
@@ -115,5 +209,127 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWORD: &str = "correct horse battery staple";
+
+    fn passwords() -> Passwords {
+        let settings = crate::config::Settings::parse("password.memory_kib = 64\npassword.iterations = 1", []).unwrap();
+        Passwords::new(&settings.password, Random::from_fn(|bytes| bytes.fill(7))).unwrap()
+    }
+
+    fn typed(text: &str) -> Password {
+        Password::typed(text.to_owned()).unwrap()
+    }
+
+    async fn matches(hash: &str, password: &str) -> bool {
+        passwords().verify(Some(hash.to_owned()), &typed(password)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn hashes_of_other_systems_are_compared_as_they_are() {
+        // bcrypt by libxcrypt, Argon2 from the tests of the reference implementation.
+        for (hash, password) in [
+            ("$2a$04$abcdefghijklmnopqrstuu7EJV7kdjBBQxyb0HjTh9KS7.Lah/6CG", PASSWORD),
+            ("$2b$04$abcdefghijklmnopqrstuu7EJV7kdjBBQxyb0HjTh9KS7.Lah/6CG", PASSWORD),
+            ("$2y$04$abcdefghijklmnopqrstuu7EJV7kdjBBQxyb0HjTh9KS7.Lah/6CG", PASSWORD),
+            ("$2b$04$abcdefghijklmnopqrstuuZMx2ySoJU54vRBlurNZZfqeSHMVGUD2", "Pässwörter 🔑"),
+            ("$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4", "password"),
+            ("$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$iekCn0Y3spW+sCcFanM2xBT63UP2sghkUoHLIUpWRS8", "password"),
+        ] {
+            assert_eq!(Passwords::check_foreign(hash), Ok(()), "{hash}");
+            assert!(matches(hash, password).await, "{hash}");
+            for wrong in ["", " ", "Password", "correct horse battery staple ", "Pässwörter 🔒"] {
+                assert!(!matches(hash, wrong).await, "{hash} {wrong}");
+            }
+            assert!(passwords().is_outdated(hash), "{hash}");
+        }
+    }
+
+    #[tokio::test]
+    async fn bcrypt_never_saw_more_than_72_bytes() {
+        let hash = "$2b$04$abcdefghijklmnopqrstuum2G75IXDN/xsgbNa/hCiPSKyIHQd70S";
+        assert!(matches(hash, &"0123456789".repeat(8)).await);
+    }
+
+    #[tokio::test]
+    async fn our_own_hashes_are_outdated_when_the_settings_changed() {
+        let hash = passwords().hash(&typed(PASSWORD)).await.unwrap();
+        assert!(!passwords().is_outdated(&hash));
+        for (ours, other) in [("m=64", "m=65"), ("t=1", "t=2"), ("v=19", "v=16"), ("$argon2id$", "$argon2i$")] {
+            assert!(passwords().is_outdated(&hash.replace(ours, other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn hashes_that_cannot_be_compared_are_not_taken_over() {
+        use ForeignHashError::{Broken, Costly, Kind};
+        let bcrypt = |from, to| "$2b$04$abcdefghijklmnopqrstuu7EJV7kdjBBQxyb0HjTh9KS7.Lah/6CG".replace(from, to);
+        let argon2 = |from, to| {
+            "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4".replace(from, to)
+        };
+        for (hash, expected) in [
+            (String::new(), Kind),
+            (PASSWORD.to_owned(), Kind),
+            ("$1$salt$qJH7.N4xYta3aEG/dfqo/0".to_owned(), Kind),
+            ("5f4dcc3b5aa765d61d8327deb882cf99".to_owned(), Kind),
+            // Made by an implementation that was wrong.
+            (bcrypt("$2b$", "$2x$"), Kind),
+            (bcrypt("CG", ""), Broken),
+            (bcrypt("$04$", "$03$"), Broken),
+            (bcrypt("$04$", "$xx$"), Broken),
+            (bcrypt("abc", "a\u{e4}"), Broken),
+            (bcrypt("$04$", "$16$"), Costly),
+            (argon2("$c29tZXNhbHQ", ""), Broken),
+            (argon2("$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4", ""), Broken),
+            (argon2("$v=19", ""), Broken),
+            (argon2("argon2id", "argon2x"), Broken),
+            (argon2("m=256", "m=1"), Broken),
+            (argon2("m=256", "m=262145"), Costly),
+            (argon2("m=256,t=2", "m=262144,t=9"), Costly),
+        ] {
+            assert_eq!(Passwords::check_foreign(&hash), Err(expected), "{hash}");
+        }
+    }
+
+    #[tokio::test]
+    async fn weak_is_what_few_guesses_find() {
+        let is_weak = async |text: &str, near: &[&str]| {
+            passwords().is_weak(&typed(text), &NearWords::of(near.iter().copied())).await.unwrap()
+        };
+        for weak in ["aaaaaaaaaaaa", "abcdefghijkl", "qwertzuiop", "19871987", "Password!", "🔑🔑🔑🔑🔑🔑🔑🔑"]
+        {
+            assert!(is_weak(weak, &[]).await, "{weak}");
+        }
+        for strong in [PASSWORD, "a new battery staple", "x7Kp2vQz", "Донаудампфшифф", "ひらがなで書かれた合言葉"]
+        {
+            assert!(!is_weak(strong, &[]).await, "{strong}");
+        }
+        assert!(!is_weak("zyxomma!", &[]).await && is_weak("zyxomma!", &["zyxomma"]).await);
+    }
+
+    #[tokio::test]
+    async fn no_text_takes_long_to_judge_or_breaks_the_judge() {
+        let longest = |text: &str| text.chars().cycle().take(128).collect::<String>();
+        for text in [
+            "a",
+            "1",
+            "qwerty",
+            "p@55w0rd",
+            "@4{([<63!1|0$57+%2",
+            "2024-11-25",
+            "aB3$",
+            "\u{301}",
+            "🔑e\u{301}\u{202e}",
+            "ﷺ",
+            "\u{130}",
+        ] {
+            passwords().is_weak(&typed(&longest(text)), &NearWords::of([text])).await.unwrap();
+        }
     }
 }

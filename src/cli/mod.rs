@@ -98,6 +98,7 @@ from_error!(
     io::Error,
     config::ConfigErrors,
     crate::passwords::HashError,
+    crate::login::new_password::NewPasswordError,
     crate::jose::rotation::RotationError,
     crate::jose::KeyringError,
     crate::domain::user::InvalidName,

@@ -12,10 +12,11 @@ use crate::{
     domain::{
         credential::Password,
         event::{AuditEntry, Event},
+        password_rules::NearWords,
         session::SessionEnd,
         user::{User, parse_email, parse_username},
     },
-    login::{link, session},
+    login::{link, new_password, session},
     store::{StoreError, account, audit, credential, link::LinkPurpose},
 };
 
@@ -142,7 +143,7 @@ async fn add(app: &App, new: NewUser, out: Output) -> Result<(), CliError> {
     }
     let password = if new.password_stdin { Some(Password::chosen(read_secret()?)?) } else { None };
     let phc = match &password {
-        Some(password) => Some(app.passwords.hash(password).await?),
+        Some(password) => Some(new_password::hash(app, password, NearWords::of_person(&user)).await?),
         None => None,
     };
 
@@ -220,7 +221,8 @@ async fn set_password(app: &App, name: &str, password_stdin: bool, out: Output) 
     let user = find(app, name).await?;
     let now = app.clock.now();
     if password_stdin {
-        let phc = app.passwords.hash(&Password::chosen(read_secret()?)?).await?;
+        let password = Password::chosen(read_secret()?)?;
+        let phc = new_password::hash(app, &password, NearWords::of_person(&user)).await?;
         let mut tx = app.store.write().await?;
         link::set_password(app, &mut tx, &user, phc, now).await?;
         tx.commit().await?;

@@ -23,6 +23,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use url::Url;
 
 pub use self::{
     issuer::{IssuerUrl, Mode},
@@ -38,6 +39,9 @@ pub const DEFAULT_FILE: &str = "countersign.toml";
 
 /// Where a development start keeps its data.
 const DEVELOPMENT_DATABASE: &str = "sqlite://data/countersign.db";
+
+/// Who keeps a list of stolen passwords that anybody may ask.
+const BREACH_URL: &str = "https://api.pwnedpasswords.com/range/";
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -157,6 +161,12 @@ pub struct PasswordSettings {
     pub iterations: u32,
     /// `password.parallelism`: lanes (1).
     pub parallelism: u32,
+    /// `password.words`: names of the house, its products and its places, which no password may contain (none; "Countersign" and the
+    /// host of the issuer are among them without being said).
+    pub words: Vec<String>,
+    /// `password.breach_check` and `password.breach_url`: where new passwords are looked up among stolen ones (`false`, and
+    /// `https://api.pwnedpasswords.com/range/`). Five hexadecimal digits of the SHA-1 are appended: nobody is told the password.
+    pub breaches: Option<Url>,
 }
 
 /// Failed sign-ins within 15 minutes before delays begin.
@@ -223,7 +233,7 @@ impl Settings {
             OutboundSettings { allow: r.read("outbound.allow", Vec::new()), ca_file: r.read("outbound.ca_file", None) };
         let lifetimes = lifetimes(r);
         let refresh = refresh(r);
-        let password = password(r);
+        let password = password(r, issuer.mode());
         let throttle = throttle(r);
         let log =
             LogSettings { format: r.read("log.format", LogFormat::Text), level: r.read("log.level", LogLevel::Info) };
@@ -330,7 +340,7 @@ fn refresh(r: &mut Reader) -> RefreshSettings {
     RefreshSettings { grace }
 }
 
-fn password(r: &mut Reader) -> PasswordSettings {
+fn password(r: &mut Reader, mode: Mode) -> PasswordSettings {
     let memory_kib = r.read("password.memory_kib", 19_456);
     let iterations = r.read("password.iterations", 2);
     let parallelism = r.read("password.parallelism", 1);
@@ -343,7 +353,18 @@ fn password(r: &mut Reader) -> PasswordSettings {
             format!("must be from {least} (8 KiB for each lane) to 4194304")
         });
     }
-    PasswordSettings { memory_kib, iterations, parallelism }
+    let words = r.read("password.words", Vec::new());
+    let breach_check = r.read("password.breach_check", false);
+    let breach_url: Option<Url> = r.read("password.breach_url", Url::parse(BREACH_URL).ok());
+    let is_usable = |url: &Url| (mode == Mode::Development || url.scheme() == "https") && url.path().ends_with('/');
+    r.check("password.breach_url", breach_url.as_ref().is_none_or(is_usable), || {
+        "must start with https:// and end with a slash".into()
+    });
+    r.check("password.breach_url", !breach_check || breach_url.is_some(), || {
+        "must be set where `password.breach_check` is true".into()
+    });
+    let breaches = breach_url.filter(|_| breach_check);
+    PasswordSettings { memory_kib, iterations, parallelism, words, breaches }
 }
 
 fn throttle(r: &mut Reader) -> ThrottleSettings {

@@ -48,6 +48,22 @@ fn a_production_start_names_each_missing_setting() {
 }
 
 #[test]
+fn the_list_of_stolen_passwords_is_asked_only_when_told_so_and_only_by_https() {
+    assert!(load("", &[]).unwrap().password.breaches.is_none());
+    let list = |text: &str| load(text, &[]).unwrap().password.breaches.unwrap().to_string();
+    assert_eq!(list("password.breach_check = true"), "https://api.pwnedpasswords.com/range/");
+    let own = "password.breach_check = true\npassword.breach_url = ";
+    assert_eq!(list(&format!("{own}'http://127.0.0.1:1/range/'")), "http://127.0.0.1:1/range/");
+    assert_eq!(refused(&format!("{own}''")), "password.breach_url: must be set where `password.breach_check` is true");
+    let wrong = "password.breach_url: must start with https:// and end with a slash";
+    assert_eq!(refused(&format!("{own}'https://list.example/range'")), wrong);
+    assert_eq!(refused(&format!("{PRODUCTION}{own}'http://list.example/range/'")), wrong);
+    assert!(refused("password.breach_check = 'perhaps'").contains("expected true or false"));
+    assert_eq!(load("password.words = ['one', 'two']", &[]).unwrap().password.words, ["one", "two"]);
+    assert_eq!(load("", &[("COUNTERSIGN_PASSWORD__WORDS", "one, two")]).unwrap().password.words, ["one", "two"]);
+}
+
+#[test]
 fn issuer_is_one_exact_url() {
     for text in ["https://id.example.com", "https://id.example.com:8443", "http://127.8.0.1", "http://[::1]:8080"] {
         let issuer = load(PRODUCTION, &[("COUNTERSIGN_ISSUER", text)]).unwrap().issuer;

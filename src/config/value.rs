@@ -9,6 +9,7 @@ use std::{
 use ipnet::IpNet;
 use serde_json::Value as Json;
 use toml::Value as Toml;
+use url::Url;
 
 /// A type that a setting can have. The errors are what follows the setting's name and a colon.
 pub(super) trait Setting: Sized {
@@ -103,6 +104,60 @@ impl Setting for u32 {
 
     fn show(&self) -> Json {
         (*self).into()
+    }
+}
+
+impl Setting for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("expected {}", Self::EXPECTED))
+    }
+
+    fn from_toml(value: &Toml) -> Result<Self, String> {
+        match value {
+            Toml::Boolean(flag) => Ok(*flag),
+            other => Err(mismatch(Self::EXPECTED, other)),
+        }
+    }
+
+    fn show(&self) -> Json {
+        (*self).into()
+    }
+}
+
+impl Setting for Vec<String> {
+    const EXPECTED: &'static str = "a list of words";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect())
+    }
+
+    fn from_toml(value: &Toml) -> Result<Self, String> {
+        let Toml::Array(items) = value else { return Err(mismatch(Self::EXPECTED, value)) };
+        items
+            .iter()
+            .map(|item| item.as_str().map(str::to_owned).ok_or_else(|| format!("expected {}", Self::EXPECTED)))
+            .collect()
+    }
+
+    fn show(&self) -> Json {
+        self.clone().into()
+    }
+}
+
+impl Setting for Url {
+    const EXPECTED: &'static str = "a URL that starts with https://, or in development with http://localhost";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+            .ok()
+            .filter(|url| url.has_host() && matches!(url.scheme(), "https" | "http"))
+            .ok_or_else(|| format!("expected {}", Self::EXPECTED))
+    }
+
+    fn show(&self) -> Json {
+        self.as_str().into()
     }
 }
 

@@ -7,7 +7,7 @@ use countersign_types::UserId;
 /// The kinds of credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialKind {
-    /// A password, kept as an Argon2id PHC string.
+    /// A password, kept as a hash.
     Password,
 }
 
@@ -29,7 +29,7 @@ pub struct CredentialVersion(pub i64);
 pub struct PasswordCredential {
     /// Whose it is.
     pub user: UserId,
-    /// The PHC string.
+    /// Its hash: a PHC string of Argon2id, or what was imported and not used since.
     pub phc: String,
 }
 
@@ -63,6 +63,18 @@ pub enum PasswordError {
     /// Too many characters.
     #[error("choose a password of at most {PASSWORD_MAX_CHARS} characters")]
     TooLong,
+    /// One of those that people choose most often.
+    #[error("this is one of the most common passwords; choose another")]
+    Common,
+    /// It holds a name of the person or of the house.
+    #[error("the password contains a name of its owner or of this service; choose one without")]
+    NearWord,
+    /// Few guesses find it.
+    #[error("the password is easy to guess; choose a longer one, or words that nobody else would put together")]
+    Weak,
+    /// It was stolen somewhere, and is in the lists of thieves.
+    #[error("the password is known from a theft of data elsewhere; choose another")]
+    Breached,
 }
 
 impl Password {
@@ -71,7 +83,7 @@ impl Password {
         (text.chars().count() <= PASSWORD_MAX_CHARS).then_some(Self(text))
     }
 
-    /// A new password, of any characters, exactly as typed.
+    /// A new password, of any characters, exactly as typed. What else is asked of it: [`password_rules`](super::password_rules).
     pub fn chosen(text: String) -> Result<Self, PasswordError> {
         match text.chars().count() {
             0..PASSWORD_MIN_CHARS => Err(PasswordError::TooShort),
@@ -83,5 +95,10 @@ impl Password {
     /// The bytes to hash.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
+    }
+
+    /// The text to judge.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }

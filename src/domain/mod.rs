@@ -13,6 +13,7 @@ pub mod grant;
 pub mod job;
 pub mod key;
 pub mod mail;
+pub mod password_rules;
 pub mod session;
 pub mod token;
 pub mod user;

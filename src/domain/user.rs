@@ -205,10 +205,14 @@ impl User {
         claims
     }
 
+    /// A claim that is text.
+    pub fn claim(&self, name: &str) -> Option<&str> {
+        self.claims.get(name).and_then(Value::as_str)
+    }
+
     /// What pages call the person.
     pub fn display_name(&self) -> &str {
-        let name = self.claims.get("name").and_then(Value::as_str);
-        name.or(self.username.as_deref()).unwrap_or(&self.email)
+        self.claim("name").or(self.username.as_deref()).unwrap_or(&self.email)
     }
 }
 

@@ -6,12 +6,16 @@ use chrono::{DateTime, Utc};
 use countersign_types::UserId;
 use serde_json::Map;
 
-use super::session;
+use super::{
+    new_password::{self, NewPasswordError},
+    session,
+};
 use crate::{
     app::App,
     domain::{
-        credential::{Password, PasswordCredential},
+        credential::{Password, PasswordCredential, PasswordError},
         event::{AuditEntry, Event},
+        password_rules::NearWords,
         session::SessionEnd,
         token::{Digest, Secret},
         user::{ADMIN_ROLE, User},
@@ -35,12 +39,24 @@ pub enum LinkError {
     /// The address or user name is taken.
     #[error("this mail address or user name belongs to another account")]
     Taken,
+    /// The password breaks a rule.
+    #[error(transparent)]
+    Refused(PasswordError),
     /// Too many at once.
     #[error(transparent)]
     Hash(#[from] HashError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<NewPasswordError> for LinkError {
+    fn from(error: NewPasswordError) -> Self {
+        match error {
+            NewPasswordError::Refused(error) => Self::Refused(error),
+            NewPasswordError::Hash(error) => Self::Hash(error),
+        }
+    }
 }
 
 /// Makes a link for a purpose. Older ones for the same purpose stop working.
@@ -70,7 +86,6 @@ pub async fn create_administrator(
     password: &Password,
     now: DateTime<Utc>,
 ) -> Result<User, LinkError> {
-    let phc = app.passwords.hash(password).await?;
     let user = User {
         id: UserId::new(app.random.id()),
         email,
@@ -83,6 +98,7 @@ pub async fn create_administrator(
         created_at: now,
         updated_at: now,
     };
+    let phc = new_password::hash(app, password, NearWords::of_person(&user)).await?;
     let mut tx = app.store.write().await?;
     if link::spend(&mut tx, digest, now).await? != Some(LinkPurpose::FirstAdministrator) {
         return Err(LinkError::Spent);
@@ -109,12 +125,18 @@ pub async fn choose_password(
     password: &Password,
     now: DateTime<Utc>,
 ) -> Result<(), LinkError> {
-    let phc = app.passwords.hash(password).await?;
-    let mut tx = app.store.write().await?;
-    let Some(LinkPurpose::ChoosePassword(user)) = link::spend(&mut tx, digest, now).await? else {
+    let mut tx = app.store.read().await?;
+    let Some(LinkPurpose::ChoosePassword(user)) = link::find(&mut tx, digest, now).await? else {
         return Err(LinkError::Spent);
     };
     let user = account::find(&mut tx, &user).await?.ok_or(LinkError::Spent)?;
+    drop(tx);
+    let phc = new_password::hash(app, password, NearWords::of_person(&user)).await?;
+    let mut tx = app.store.write().await?;
+    // Of many who are as far as this, one spends it.
+    if link::spend(&mut tx, digest, now).await? != Some(LinkPurpose::ChoosePassword(user.id.clone())) {
+        return Err(LinkError::Spent);
+    }
     set_password(app, &mut tx, &user, phc, now).await?;
     tx.commit().await?;
     Ok(())

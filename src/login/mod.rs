@@ -8,6 +8,7 @@ use crate::domain::{credential::CredentialVersion, user::User};
 pub mod device;
 pub mod link;
 pub mod mail;
+pub mod new_password;
 pub mod password;
 pub mod session;
 pub mod throttle;

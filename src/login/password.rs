@@ -1,5 +1,6 @@
 //! Sign-in by password.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use countersign_types::vocabulary::ACR_PASSWORD;
 
@@ -10,7 +11,7 @@ use super::{
 use crate::{
     app::App,
     domain::{
-        credential::Password,
+        credential::{CredentialVersion, Password, PasswordCredential},
         event::{AuditEntry, Event},
         user::{User, fold},
     },
@@ -42,7 +43,7 @@ impl From<HashError> for LoginError {
     fn from(error: HashError) -> Self {
         match error {
             HashError::Busy => Self::Busy,
-            HashError::Argon2(_) => Self::Hash(error),
+            HashError::Failed(_) => Self::Hash(error),
         }
     }
 }
@@ -57,9 +58,13 @@ pub async fn prove(
 ) -> Result<Proof, LoginError> {
     let mut tx = app.store.read().await?;
     let user = account::find_by_name(&mut tx, name).await?;
-    let found = match &user {
-        Some(user) if user.enabled => credential::find_password(&mut tx, &user.id).await?,
-        _ => None,
+    let own = match &user {
+        Some(user) => credential::find_password(&mut tx, &user.id).await?,
+        None => None,
+    };
+    let compared = match &own {
+        Some((own, _)) => Some(own.phc.clone()),
+        None => credential::stand_in(&mut tx, &place(app, name)).await?,
     };
     drop(tx);
 
@@ -79,15 +84,20 @@ pub async fn prove(
         }
     };
 
-    // A password that is too long is still compared, with nothing that it could match, to take the same time.
+    // A try that cannot be right is compared all the same, with what it could not match, to take the same time.
     let password = Password::typed(password);
-    let (phc, version) = found.filter(|_| password.is_some()).map(|(found, version)| (found.phc, version)).unzip();
+    let is_possible = password.is_some() && user.as_ref().is_some_and(|user| user.enabled);
     let typed = password.or_else(|| Password::typed(String::new())).ok_or(LoginError::Invalid)?;
-    let matches = app.passwords.verify(phc, &typed).await?;
+    let matches = app.passwords.verify(compared, &typed).await?;
     let failed = entry(Event::LoginFailed);
-    match user.zip(version) {
-        Some((user, password)) if matches => {
+    match user.zip(own) {
+        Some((user, (own, password))) if matches && is_possible => {
             throttle::succeed(app, &attempt).await;
+            if app.passwords.is_outdated(&own.phc)
+                && let Err(error) = upgrade(app, own, password, &typed, now).await
+            {
+                tracing::warn!(%error, "an outdated password hash could not be replaced; the next sign-in tries again");
+            }
             Ok(Proof { user, password, amr: vec!["pwd".to_owned()], acr: ACR_PASSWORD, at: now })
         }
         _ => {
@@ -108,6 +118,29 @@ pub async fn prove_again(
     let proof = prove(app, &user.email, password, device, now).await?;
     // The address may have gone to someone else a moment ago.
     if proof.user.id == user.id { Ok(proof) } else { Err(LoginError::Invalid) }
+}
+
+/// Where a name that has no password stands among the accounts, which are in the order of random ids: always at the same place,
+/// and nobody outside knows which.
+///
+/// Hashes that were imported cost more or less than our own. So the one that comes next there stands in for the missing one:
+/// among names that nobody has, costly ones are then as frequent as among those that somebody has.
+fn place(app: &App, name: &str) -> String {
+    URL_SAFE_NO_PAD.encode(app.keys.stand_in.authenticate(fold(name).as_bytes()))
+}
+
+/// Replaces a hash that was imported, or made with other settings. It stays the same password.
+async fn upgrade(
+    app: &App,
+    own: PasswordCredential,
+    version: CredentialVersion,
+    typed: &Password,
+    now: DateTime<Utc>,
+) -> Result<(), LoginError> {
+    let upgraded = PasswordCredential { phc: app.passwords.hash(typed).await?, ..own };
+    let mut tx = app.store.write().await?;
+    credential::replace_hash(&mut tx, &upgraded, version, now).await?;
+    Ok(tx.commit().await?)
 }
 
 async fn record(app: &App, entry: &AuditEntry, now: DateTime<Utc>) -> Result<(), StoreError> {

@@ -77,7 +77,7 @@ impl From<HashError> for OAuthError {
     fn from(error: HashError) -> Self {
         match error {
             HashError::Busy => Self::temporarily_unavailable("the server is busy; try again", 1),
-            HashError::Argon2(_) => Self::broken(&error),
+            HashError::Failed(_) => Self::broken(&error),
         }
     }
 }

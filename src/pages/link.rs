@@ -125,6 +125,18 @@ impl fmt::Display for Problem {
             }
             Self::Password(PasswordError::TooShort) => f.write_str("This is too short. Choose at least 8 characters."),
             Self::Password(PasswordError::TooLong) => f.write_str("This is too long. Choose at most 128 characters."),
+            Self::Password(PasswordError::Common) => {
+                f.write_str("This is one of the first passwords that anybody would try. Choose another.")
+            }
+            Self::Password(PasswordError::NearWord) => {
+                f.write_str("This contains your name, your mail address or the name of this place. Choose one without.")
+            }
+            Self::Password(PasswordError::Weak) => {
+                f.write_str("This is easy to guess. Choose a longer one, or words that nobody else would put together.")
+            }
+            Self::Password(PasswordError::Breached) => f.write_str(
+                "This password was stolen somewhere and is in the lists that thieves try. Choose another, there too.",
+            ),
             Self::Taken => f.write_str("This mail address or user name belongs to another account."),
             Self::Busy => f.write_str("The server is busy at the moment. Wait a few seconds, then try again."),
         }
@@ -215,6 +227,7 @@ async fn follow(
             Ok(()) => return Ok(go_to("/link/done")),
             Err(LinkError::Spent | LinkError::AdministratorExists) => return Err(ErrorPage::spent_link()),
             Err(LinkError::Taken) => Problem::Taken,
+            Err(LinkError::Refused(error)) => Problem::Password(error),
             Err(LinkError::Hash(HashError::Busy)) => Problem::Busy,
             Err(error @ (LinkError::Hash(_) | LinkError::Store(_))) => return Err(ErrorPage::broken(&error)),
         },

@@ -75,6 +75,10 @@ async fn every_page(text: &str) -> Vec<(&'static str, String)> {
         Some(Problem::Username(InvalidName::Username)),
         Some(Problem::Password(PasswordError::TooShort)),
         Some(Problem::Password(PasswordError::TooLong)),
+        Some(Problem::Password(PasswordError::Common)),
+        Some(Problem::Password(PasswordError::NearWord)),
+        Some(Problem::Password(PasswordError::Weak)),
+        Some(Problem::Password(PasswordError::Breached)),
         Some(Problem::Taken),
         Some(Problem::Busy),
     ] {

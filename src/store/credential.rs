@@ -20,6 +20,23 @@ pub async fn find_password(
     Ok(row.map(|(phc, version)| (PasswordCredential { user: user.clone(), phc }, CredentialVersion(version))))
 }
 
+/// The password hash of the account at this place in the order of their ids, or of the next one after it; the last is followed by
+/// the first. `None` where no account has a password.
+pub async fn stand_in(tx: &mut Tx, place: &str) -> Result<Option<String>, StoreError> {
+    let kind = CredentialKind::Password.as_str();
+    let next: Option<(String,)> = fetch_optional!(
+        tx,
+        "SELECT secret FROM credential WHERE kind = $1 AND user_id >= $2 ORDER BY user_id LIMIT 1",
+        kind,
+        place,
+    )?;
+    let first = match next {
+        Some(next) => Some(next),
+        None => fetch_optional!(tx, "SELECT secret FROM credential WHERE kind = $1 ORDER BY user_id LIMIT 1", kind)?,
+    };
+    Ok(first.map(|(hash,)| hash))
+}
+
 /// Keeps a password from being changed until this transaction ends. `false` when it is not this one any more.
 pub async fn hold_password(tx: &mut Tx, user: &UserId, version: CredentialVersion) -> Result<bool, StoreError> {
     let held = execute!(
@@ -42,6 +59,25 @@ pub async fn set_password(tx: &mut Tx, password: &PasswordCredential, now: DateT
          DO UPDATE SET secret = excluded.secret, version = credential.version + 1, updated_at = excluded.updated_at",
         password.user.as_str(),
         CredentialKind::Password.as_str(),
+        &password.phc,
+        now,
+    )?;
+    Ok(())
+}
+
+/// Stores another hash of the same password, unless it was changed meanwhile.
+pub async fn replace_hash(
+    tx: &mut Tx,
+    password: &PasswordCredential,
+    version: CredentialVersion,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "UPDATE credential SET secret = $4, updated_at = $5 WHERE user_id = $1 AND kind = $2 AND version = $3",
+        password.user.as_str(),
+        CredentialKind::Password.as_str(),
+        version.0,
         &password.phc,
         now,
     )?;

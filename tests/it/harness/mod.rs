@@ -124,6 +124,12 @@ impl Server {
         Self::on(database, &settings, clock).await
     }
 
+    /// The same database under a new process with further settings.
+    pub async fn restart_with(self, toml: &str) -> Self {
+        let settings = format!("{}\n{toml}", self.settings);
+        Self { settings, ..self }.restart().await
+    }
+
     /// Another node on the same database, with the same clock.
     pub async fn beside(&self) -> Self {
         Self::on(self.database.clone(), &self.settings, self.clock.clone()).await

@@ -20,10 +20,11 @@ pub(super) enum ApiCommand {
     /// Register an API.
     Add {
         /// Its identifier, the value in the audience of its tokens: an absolute URI.
+        #[arg(value_parser = parse_identifier)]
         uri: String,
         /// A scope that belongs to it, and the words in which people are asked for it.
-        #[arg(long = "scope", value_name = "NAME=TEXT", required = true)]
-        scopes: Vec<String>,
+        #[arg(long = "scope", value_name = "NAME=TEXT", required = true, value_parser = parse_scope)]
+        scopes: Vec<(Scope, String)>,
         /// Let its tokens carry the person's roles.
         #[arg(long)]
         roles: bool,
@@ -45,12 +46,10 @@ pub(super) async fn run(command: ApiCommand, context: Context, out: Output) -> R
     let now = app.clock.now();
     match command {
         ApiCommand::Add { uri, scopes, roles, clients } => {
-            if !url::Url::parse(&uri).is_ok_and(|url| url.fragment().is_none()) || uri == app.settings.issuer.as_str() {
-                return Err(CliError::new(
-                    "the identifier must be an absolute URI without a fragment, and not the issuer's",
-                ));
+            if uri == app.settings.issuer.as_str() {
+                return Err(CliError::new("the identifier must be another than the issuer's"));
             }
-            let scopes = scopes.iter().map(|scope| parse_scope(scope)).collect::<Result<BTreeMap<_, _>, _>>()?;
+            let scopes: BTreeMap<_, _> = scopes.into_iter().collect();
             let clients: BTreeSet<_> = clients.into_iter().map(ClientId::new).collect();
             for client in &clients {
                 if app.store.client(client).await?.is_none() {
@@ -94,13 +93,19 @@ pub(super) async fn run(command: ApiCommand, context: Context, out: Output) -> R
     }
 }
 
-fn parse_scope(argument: &str) -> Result<(Scope, String), CliError> {
-    let (name, text) = argument.split_once('=').filter(|(_, text)| !text.trim().is_empty()).ok_or_else(|| {
-        CliError::new(format!("\"{argument}\": write a scope as NAME=TEXT, with the words that people are shown"))
-    })?;
+fn parse_identifier(argument: &str) -> Result<String, &'static str> {
+    let is_valid = url::Url::parse(argument).is_ok_and(|url| url.fragment().is_none());
+    is_valid.then(|| argument.to_owned()).ok_or("the identifier must be an absolute URI without a fragment")
+}
+
+fn parse_scope(argument: &str) -> Result<(Scope, String), String> {
+    let (name, text) = argument
+        .split_once('=')
+        .filter(|(_, text)| !text.trim().is_empty())
+        .ok_or("write a scope as NAME=TEXT, with the words that people are shown")?;
     if STANDARD_SCOPES.iter().any(|(standard, _)| *standard == name) {
-        return Err(CliError::new(format!("the scope {name} belongs to the provider itself")));
+        return Err(format!("the scope {name} belongs to the provider itself"));
     }
-    let scope = name.parse().map_err(|error| CliError::new(format!("\"{name}\": {error}")))?;
+    let scope = name.parse().map_err(|error| format!("\"{name}\": {error}"))?;
     Ok((scope, text.trim().to_owned()))
 }

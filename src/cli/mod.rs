@@ -67,19 +67,30 @@ enum Command {
     Key(key::KeyCommand),
 }
 
-/// Why a command failed, in one line that says what to do.
+/// Why a command came to nothing, in one line that says what to do.
 #[derive(Debug)]
-struct CliError(String);
+enum CliError {
+    /// It was understood, and failed.
+    Failed(String),
+    /// Its arguments contradict each other, whatever is stored.
+    Misused(String),
+}
 
 impl CliError {
     fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self::Failed(message.into())
     }
-}
 
-impl fmt::Display for CliError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+    fn misused(message: impl Into<String>) -> Self {
+        Self::Misused(message.into())
+    }
+
+    /// What is printed, and the exit status: that of a misuse is the same as when the arguments cannot be parsed.
+    fn told(&self) -> (&str, ExitCode) {
+        match self {
+            Self::Failed(text) => (text, ExitCode::FAILURE),
+            Self::Misused(text) => (text, ExitCode::from(2)),
+        }
     }
 }
 
@@ -87,7 +98,7 @@ macro_rules! from_error {
     ($($error:ty),+) => {
         $(impl From<$error> for CliError {
             fn from(error: $error) -> Self {
-                Self(error.to_string())
+                Self::Failed(error.to_string())
             }
         })+
     };
@@ -111,10 +122,11 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            for line in error.0.lines() {
+            let (text, status) = error.told();
+            for line in text.lines() {
                 eprintln!("countersign: {line}");
             }
-            ExitCode::FAILURE
+            status
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         event::{AuditEntry, Event},
         password_rules::NearWords,
         session::SessionEnd,
-        user::{User, parse_email, parse_username},
+        user::{ClaimChange, ClaimError, User, parse_email, parse_username},
     },
     login::{link, new_password, session},
     store::{StoreError, account, audit, credential, link::LinkPurpose},
@@ -25,15 +25,16 @@ pub(super) enum UserCommand {
     /// Add a person. Without --password-stdin it prints a link where they choose a password.
     Add {
         /// Their mail address.
+        #[arg(value_parser = parse_email)]
         email: String,
         /// A name to sign in with.
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = parse_username)]
         username: Option<String>,
         /// What they are called.
-        #[arg(long)]
-        name: Option<String>,
+        #[arg(long, value_parser = parse_name)]
+        name: Option<ClaimChange>,
         /// What they may do, in words that APIs understand; "admin" may administer Countersign.
-        #[arg(long = "role", value_name = "ROLE")]
+        #[arg(long = "role", value_name = "ROLE", value_parser = parse_role)]
         roles: Vec<String>,
         /// Read their password from standard input.
         #[arg(long)]
@@ -51,8 +52,8 @@ pub(super) enum UserCommand {
         /// Their mail address or user name.
         email: String,
         /// What to set.
-        #[arg(required = true, value_name = "CLAIM=VALUE")]
-        claims: Vec<String>,
+        #[arg(required = true, value_name = "CLAIM=VALUE", value_parser = parse_assignment)]
+        claims: Vec<Assignment>,
     },
     /// Shut a person out: sign-ins end, tokens die.
     Disable {
@@ -74,6 +75,14 @@ pub(super) enum UserCommand {
     },
     /// Print a single-use link that makes the first administrator. Older ones stop working.
     AdminLink,
+}
+
+/// What `user set` sets.
+#[derive(Clone, Debug)]
+pub(super) enum Assignment {
+    Username(Option<String>),
+    Roles(BTreeSet<String>),
+    Claim(ClaimChange),
 }
 
 pub(super) async fn run(command: UserCommand, context: Context, out: Output) -> Result<(), CliError> {
@@ -108,7 +117,7 @@ pub(super) async fn run(command: UserCommand, context: Context, out: Output) -> 
             });
             out.print(&json, lines.collect::<Vec<_>>().join("\n"))
         }
-        UserCommand::Set { email, claims } => set(&app, &email, &claims, out).await,
+        UserCommand::Set { email, claims } => set(&app, &email, claims, out).await,
         UserCommand::Disable { email } => enable(&app, &email, false, out).await,
         UserCommand::Enable { email } => enable(&app, &email, true, out).await,
         UserCommand::SetPassword { email, password_stdin } => set_password(&app, &email, password_stdin, out).await,
@@ -119,7 +128,7 @@ pub(super) async fn run(command: UserCommand, context: Context, out: Output) -> 
 struct NewUser {
     email: String,
     username: Option<String>,
-    name: Option<String>,
+    name: Option<ClaimChange>,
     roles: Vec<String>,
     password_stdin: bool,
 }
@@ -128,18 +137,18 @@ async fn add(app: &App, new: NewUser, out: Output) -> Result<(), CliError> {
     let now = app.clock.now();
     let mut user = User {
         id: UserId::new(app.random.id()),
-        email: parse_email(&new.email)?,
+        email: new.email,
         email_verified: false,
-        username: new.username.as_deref().map(parse_username).transpose()?,
+        username: new.username,
         claims: Map::new(),
-        roles: parse_roles(&new.roles)?,
+        roles: new.roles.into_iter().collect(),
         enabled: true,
         second_factor_required: false,
         created_at: now,
         updated_at: now,
     };
-    if let Some(name) = &new.name {
-        user.set_claim("name", name).map_err(|error| CliError::new(error.to_string()))?;
+    if let Some(name) = new.name {
+        user.change(name);
     }
     let password = if new.password_stdin { Some(Password::chosen(read_secret()?)?) } else { None };
     let phc = match &password {
@@ -173,19 +182,25 @@ async fn add(app: &App, new: NewUser, out: Output) -> Result<(), CliError> {
     out.print(&json, text)
 }
 
-async fn set(app: &App, name: &str, assignments: &[String], out: Output) -> Result<(), CliError> {
+async fn set(app: &App, name: &str, assignments: Vec<Assignment>, out: Output) -> Result<(), CliError> {
     let mut user = find(app, name).await?;
     let mut fields = Vec::new();
     for assignment in assignments {
-        let (field, value) = assignment
-            .split_once('=')
-            .ok_or_else(|| CliError::new(format!("\"{assignment}\": write it as CLAIM=VALUE")))?;
-        match field {
-            "username" if value.is_empty() => user.username = None,
-            "username" => user.username = Some(parse_username(value)?),
-            "roles" => user.roles = parse_roles(&value.split(',').map(str::to_owned).collect::<Vec<_>>())?,
-            claim => user.set_claim(claim, value).map_err(|error| CliError::new(error.to_string()))?,
-        }
+        let field = match assignment {
+            Assignment::Username(username) => {
+                user.username = username;
+                "username"
+            }
+            Assignment::Roles(roles) => {
+                user.roles = roles;
+                "roles"
+            }
+            Assignment::Claim(change) => {
+                let name = change.name;
+                user.change(change);
+                name
+            }
+        };
         fields.push(field.to_owned());
     }
     let now = app.clock.now();
@@ -264,17 +279,28 @@ fn taken(error: StoreError) -> CliError {
     }
 }
 
-fn parse_roles(roles: &[String]) -> Result<BTreeSet<String>, CliError> {
-    let is_valid = |role: &str| role.len() <= 64 && role.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
-    let roles = roles.iter().filter(|role| !role.is_empty());
-    roles
-        .map(|role| {
-            if is_valid(role) {
-                return Ok(role.clone());
-            }
-            Err(CliError::new(format!("\"{role}\": a role is up to 64 ASCII characters without spaces and commas")))
-        })
-        .collect()
+fn parse_name(argument: &str) -> Result<ClaimChange, ClaimError> {
+    ClaimChange::parse("name", argument)
+}
+
+fn parse_role(argument: &str) -> Result<String, &'static str> {
+    let is_valid =
+        (1..=64).contains(&argument.len()) && argument.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+    let what = "a role is up to 64 ASCII characters without spaces and commas";
+    is_valid.then(|| argument.to_owned()).ok_or(what)
+}
+
+fn parse_assignment(argument: &str) -> Result<Assignment, String> {
+    let (name, value) = argument.split_once('=').ok_or("write it as CLAIM=VALUE")?;
+    Ok(match name {
+        "username" if value.is_empty() => Assignment::Username(None),
+        "username" => Assignment::Username(Some(parse_username(value).map_err(|error| error.to_string())?)),
+        "roles" => {
+            let roles = value.split(',').filter(|role| !role.is_empty());
+            Assignment::Roles(roles.map(parse_role).collect::<Result<_, _>>()?)
+        }
+        claim => Assignment::Claim(ClaimChange::parse(claim, value).map_err(|error| error.to_string())?),
+    })
 }
 
 fn minutes(app: &App) -> String {

@@ -131,49 +131,70 @@ pub enum ClaimError {
     Value(String, &'static str),
 }
 
-impl User {
-    /// Sets one claim; an empty value takes it away.
-    pub fn set_claim(&mut self, name: &str, value: &str) -> Result<(), ClaimError> {
-        let (_, kind) = SETTABLE_CLAIMS
+/// One claim and the value it is to have.
+#[derive(Clone, Debug)]
+pub struct ClaimChange {
+    /// The claim, one of [`SETTABLE_CLAIMS`].
+    pub name: &'static str,
+    /// None takes it away.
+    value: Option<Value>,
+}
+
+impl ClaimChange {
+    /// A known claim with a value of its type; an empty value takes it away, which a mail address never is.
+    pub fn parse(name: &str, value: &str) -> Result<Self, ClaimError> {
+        let (name, kind) = SETTABLE_CLAIMS
             .iter()
             .find(|(known, _)| *known == name)
             .ok_or_else(|| ClaimError::Unknown(name.chars().take(60).collect()))?;
-        let wrong = |expected| ClaimError::Value(name.to_owned(), expected);
-        let typed = match kind {
-            ClaimType::Flag => Value::Bool(value.parse().map_err(|_| wrong("true or false"))?),
-            ClaimType::Email => {
-                self.email = parse_email(value).map_err(|_| wrong("a mail address"))?;
-                self.email_verified = false;
-                return Ok(());
-            }
-            ClaimType::Link if !value.is_empty() => {
+        let wrong = |expected| ClaimError::Value((*name).to_owned(), expected);
+        let value = match kind {
+            ClaimType::Email => Some(parse_email(value).map_err(|_| wrong("a mail address"))?.into()),
+            ClaimType::Flag | ClaimType::Link | ClaimType::Text if value.is_empty() => None,
+            ClaimType::Flag => Some(Value::Bool(value.parse().map_err(|_| wrong("true or false"))?)),
+            ClaimType::Link => {
                 value.parse::<super::client::WebLink>().map_err(|_| wrong("an https URL"))?;
-                Value::from(value)
+                Some(value.into())
             }
-            ClaimType::Text | ClaimType::Link => {
+            ClaimType::Text => {
                 if value.chars().count() > 1_000 || value.contains('\0') {
                     return Err(wrong("text of at most 1,000 characters"));
                 }
-                Value::from(value)
+                Some(value.into())
             }
         };
-        if name == "email_verified" {
-            self.email_verified = typed == Value::Bool(true);
-            return Ok(());
-        }
-        match name.strip_prefix("address.") {
-            Some(part) => {
+        Ok(Self { name, value })
+    }
+}
+
+impl User {
+    /// Sets one claim; an empty value takes it away.
+    pub fn set_claim(&mut self, name: &str, value: &str) -> Result<(), ClaimError> {
+        self.change(ClaimChange::parse(name, value)?);
+        Ok(())
+    }
+
+    /// Sets one claim, or takes it away.
+    pub fn change(&mut self, ClaimChange { name, value }: ClaimChange) {
+        match (name, name.strip_prefix("address.")) {
+            ("email", _) => {
+                if let Some(Value::String(email)) = value {
+                    self.email = email;
+                    self.email_verified = false;
+                }
+            }
+            ("email_verified", _) => self.email_verified = value == Some(Value::Bool(true)),
+            (_, Some(part)) => {
                 let address = self.claims.entry("address").or_insert_with(|| Value::Object(Map::new()));
                 if let Value::Object(address) = address {
-                    set(address, part, typed);
+                    set(address, part, value);
                 }
                 if self.claims.get("address").and_then(Value::as_object).is_some_and(Map::is_empty) {
                     self.claims.remove("address");
                 }
             }
-            None => set(&mut self.claims, name, typed),
+            (_, None) => set(&mut self.claims, name, value),
         }
-        Ok(())
     }
 
     /// The claims that these scopes open (OpenID Connect Core §5.4), without `sub`.
@@ -216,12 +237,11 @@ impl User {
     }
 }
 
-fn set(claims: &mut Map<String, Value>, name: &str, value: Value) {
-    if value.as_str() == Some("") {
-        claims.remove(name);
-    } else {
-        claims.insert(name.to_owned(), value);
-    }
+fn set(claims: &mut Map<String, Value>, name: &str, value: Option<Value>) {
+    match value {
+        Some(value) => claims.insert(name.to_owned(), value),
+        None => claims.remove(name),
+    };
 }
 
 #[cfg(test)]
@@ -281,7 +301,12 @@ mod tests {
         let mut user = ada();
         user.set_claim("address.country", "GB").unwrap();
         user.set_claim("address.country", "").unwrap();
+        user.set_claim("phone_number_verified", "true").unwrap();
+        user.set_claim("phone_number_verified", "").unwrap();
         assert!(user.claims.is_empty());
+        user.set_claim("email_verified", "").unwrap();
+        assert!(!user.email_verified);
+        assert!(user.set_claim("email", "").is_err(), "everybody has an address");
     }
 
     #[test]

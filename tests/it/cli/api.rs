@@ -50,7 +50,6 @@ async fn a_scope_belongs_to_one_api() {
     machine
         .run(&["api", "add", other, "--scope", "new=New", "--scope", "read=Read"])
         .assert_fails("owns one of its scopes");
-    machine.run(&["api", "add", other, "--scope", "openid=Mine"]).assert_fails("belongs to the provider itself");
     // Nothing of it stayed behind.
     machine.run(&["api", "add", other, "--scope", "new=New"]).assert_ok();
 }
@@ -59,12 +58,7 @@ async fn a_scope_belongs_to_one_api() {
 async fn what_cannot_be_an_api_is_refused() {
     let machine = Machine::migrated().await;
     for (arguments, words) in [
-        (&["journal", "--scope", "read=Read"] as &[&str], "absolute URI"),
-        (&["https://journal.example/#part", "--scope", "read=Read"], "absolute URI"),
-        (&[machine.setting("ISSUER"), "--scope", "read=Read"], "not the issuer's"),
-        (&[URI, "--scope", "read"], "NAME=TEXT"),
-        (&[URI, "--scope", "read= "], "NAME=TEXT"),
-        (&[URI, "--scope", "a b=Read"], "\"a b\""),
+        (&[machine.setting("ISSUER"), "--scope", "read=Read"] as &[&str], "another than the issuer's"),
         (&[URI, "--scope", "read=Read", "--client", "nobody"], "there is no client nobody; add it first"),
     ] {
         machine.run(&[&["api", "add"], arguments].concat()).assert_fails(words);

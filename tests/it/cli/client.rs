@@ -145,23 +145,27 @@ async fn registrations_that_could_never_work_or_open_too_much_are_refused() {
     machine.write("broken.json", "{");
     for (arguments, words) in [
         (&["app"] as &[&str], "needs a --redirect-uri"),
-        (&["a b", REDIRECT[0], REDIRECT[1]], "printable ASCII"),
-        (&["app", "--name", " ", REDIRECT[0], REDIRECT[1]], "--name must be"),
+        (&["app", "--grant", "", REDIRECT[0], REDIRECT[1]], "without any --grant"),
+        (&["app", "--response-type", "", REDIRECT[0], REDIRECT[1]], "needs --response-type code"),
         (&["app", "--public", "--auth-method", "client_secret_post", REDIRECT[0], REDIRECT[1]], "public client cannot"),
         (&["app", "--public", "--grant", "client_credentials"], "public client cannot"),
         (&["app", "--public", "--no-pkce", REDIRECT[0], REDIRECT[1]], "public client cannot"),
         (&["app", "--auth-method", "private_key_jwt", REDIRECT[0], REDIRECT[1]], "--jwks FILE"),
-        (&["app", "--jwks", "none.json", REDIRECT[0], REDIRECT[1]], "the key file none.json"),
-        (&["app", "--jwks", "broken.json", REDIRECT[0], REDIRECT[1]], "the key file broken.json"),
         (
             &["app", "--auth-method", "private_key_jwt", "--jwks", "empty.json", REDIRECT[0], REDIRECT[1]],
             "no key that can verify",
         ),
         (&["app", "--auth-signing-alg", "RS256", REDIRECT[0], REDIRECT[1]], "--auth-signing-alg does not fit"),
-        (&["app", "--scope", "read", REDIRECT[0], REDIRECT[1]], "no API owns the scope read"),
         (&["app", "--public", "--secret-stdin", REDIRECT[0], REDIRECT[1]], "has no secret"),
     ] {
-        machine.run(&[&["client", "add"], arguments].concat()).assert_fails(words);
+        machine.run(&[&["client", "add"], arguments].concat()).assert_misused(words);
+    }
+    for (option, value, words) in [
+        ("--jwks", "none.json", "the key file none.json"),
+        ("--jwks", "broken.json", "the key file broken.json"),
+        ("--scope", "read", "no API owns the scope read"),
+    ] {
+        machine.run(&["client", "add", "app", option, value, REDIRECT[0], REDIRECT[1]]).assert_fails(words);
     }
     assert_eq!(machine.json(&["client", "list"]), json!([]));
     add(&machine, &REDIRECT);
@@ -181,6 +185,35 @@ async fn what_is_set_replaces_what_was_there_and_the_rest_stays() {
     assert_eq!(show(&machine), changed);
     assert_eq!(machine.json(&["client", "set", "app", "--enabled", "false"])["enabled"], json!(false));
     assert!(machine.run(&["client", "list"]).assert_ok().contains("disabled"));
+}
+
+#[tokio::test]
+async fn an_empty_value_clears_what_was_registered() {
+    let machine = Machine::migrated().await;
+    write_keys(&machine);
+    add(&machine, &REDIRECT);
+    let before = show(&machine);
+    let link = "https://app.example/";
+    let cleared_by = [
+        ("--logo-uri", link),
+        ("--policy-uri", link),
+        ("--tos-uri", link),
+        ("--post-logout-redirect-uri", link),
+        ("--origin", link),
+        ("--jwks", "keys.json"),
+    ];
+    let set = |options: &[(&str, &str)]| {
+        let options: Vec<_> = options.iter().flat_map(|(option, value)| [*option, *value]).collect();
+        machine.json(&[&["client", "set", "app"], &options[..]].concat())
+    };
+    let changed = set(&cleared_by);
+    assert_eq!((&changed["logo_uri"], &changed["origins"]), (&json!(link), &json!(["https://app.example"])));
+    assert_eq!(set(&cleared_by.map(|(option, _)| (option, ""))), before);
+    // What would be of no use afterwards is not cleared.
+    for (option, words) in [("--redirect-uri", "needs a --redirect-uri"), ("--grant", "without any --grant")] {
+        machine.run(&["client", "set", "app", option, ""]).assert_fails(words);
+    }
+    assert_eq!(show(&machine), before);
 }
 
 #[tokio::test]

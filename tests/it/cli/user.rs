@@ -53,11 +53,7 @@ async fn what_was_added_is_shown_and_listed_but_never_the_password() {
 async fn nobody_is_added_with_what_cannot_be_used() {
     let machine = with_ada().await;
     for (arguments, words) in [
-        (&["ada"] as &[&str], "mail address"),
-        (&["x@example.com", "--username", "a b"], "user name"),
-        (&["x@example.com", "--username", "a@b"], "user name"),
-        (&["x@example.com", "--role", "a,b"], "a role is"),
-        (&["ADA@EXAMPLE.com"], "belongs to another account"),
+        (&["ADA@EXAMPLE.com"] as &[&str], "belongs to another account"),
         (&["x@example.com", "--username", "ADA"], "belongs to another account"),
     ] {
         machine.run(&[&["user", "add"], arguments].concat()).assert_fails(words);
@@ -81,7 +77,8 @@ async fn claims_names_and_roles_are_set_and_taken_away() {
     assert_eq!(changed["roles"], json!(["admin", "editor"]));
     assert_eq!(machine.json(&["user", "show", "countess"]), changed);
 
-    let emptied = set(&["name=", "address.country=", "username=", "roles="]);
+    let emptied = set(&["name=", "address.country=", "username=", "roles=", "email_verified="]);
+    assert_eq!(emptied["email_verified"], json!(false));
     assert_eq!((&emptied["claims"], &emptied["roles"], &emptied["username"]), (&json!({}), &json!([]), &json!(null)));
     // An address that was never looked at is not verified.
     let moved = set(&["email=countess@example.com"]);
@@ -93,16 +90,9 @@ async fn one_wrong_claim_changes_nothing() {
     let machine = with_ada().await;
     machine.run(&["user", "add", "bob@example.com"]).assert_ok();
     let before = machine.json(&["user", "show", "ada"]);
-    for (claim, words) in [
-        ("nickname", "write it as CLAIM=VALUE"),
-        ("sub=x", "\"sub\" is not a claim that can be set; known are: "),
-        ("email_verified=perhaps", "email_verified must be true or false"),
-        ("picture=javascript:alert(1)", "picture must be"),
-        ("email=bob@example.com", "belongs to another account"),
-        ("roles=a b", "a role is"),
-    ] {
-        machine.run(&["user", "set", "ada", "name=Changed", claim]).assert_fails(words);
-    }
+    let set = |claim| machine.run(&["user", "set", "ada", "name=Changed", claim]);
+    set("email_verified=perhaps").assert_misused("email_verified must be true or false");
+    set("email=bob@example.com").assert_fails("belongs to another account");
     assert_eq!(machine.json(&["user", "show", "ada"]), before);
 }
 

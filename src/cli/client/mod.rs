@@ -1,23 +1,25 @@
 //! `client`: apps that sign people in.
 
-use std::{collections::BTreeSet, path::PathBuf, str::FromStr};
+use std::{collections::BTreeSet, str::FromStr};
 
-use clap::{Args, Subcommand};
-use countersign_jose::JwkSet;
-use countersign_types::{ClientAuthMethod, ClientId, GrantType, ResponseType, Scope, ScopeSet};
+use clap::Subcommand;
+use countersign_types::{ClientAuthMethod, ClientId, GrantType, ResponseType, Scope};
 use serde_json::{Value, json};
 
+use self::options::ClientOptions;
 use super::{CliError, Context, Output, read_secret};
 use crate::{
     app::App,
     domain::{
-        client::{Client, ClientMetadata, RedirectUri, StoredSecret, WebLink, WebOrigin},
+        client::{Client, ClientMetadata, StoredSecret},
         credential::Password,
         event::{AuditEntry, Change, Event},
         token::Digest,
     },
     store::{StoreError, audit, client},
 };
+
+mod options;
 
 /// From this length on an imported secret is taken for a random one; shorter ones are hashed as if a person had chosen them.
 const STRONG_SECRET_BYTES: usize = 32;
@@ -27,6 +29,7 @@ pub(super) enum ClientCommand {
     /// Register a client. Its secret is printed once.
     Add {
         /// Its client_id.
+        #[arg(value_parser = parse_id)]
         id: String,
         /// Cannot keep a secret: a browser or native app.
         #[arg(long)]
@@ -44,7 +47,7 @@ pub(super) enum ClientCommand {
         /// Its client_id.
         id: String,
     },
-    /// Change a client. What is given replaces what was registered.
+    /// Change a client. What is given replaces what was registered; an empty value clears it.
     Set {
         /// Its client_id.
         id: String,
@@ -67,55 +70,6 @@ pub(super) enum ClientCommand {
         #[arg(long)]
         secret_stdin: bool,
     },
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ClientOptions {
-    /// What people are shown.
-    #[arg(long)]
-    name: Option<String>,
-    /// The operator's own app: people are not asked for consent.
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
-    first_party: Option<bool>,
-    /// How it authenticates: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt or none.
-    #[arg(long, value_name = "METHOD")]
-    auth_method: Option<ClientAuthMethod>,
-    /// The only algorithm of its assertions.
-    #[arg(long, value_name = "ALG")]
-    auth_signing_alg: Option<countersign_jose::Algorithm>,
-    /// A file with its public keys, as a JWK set.
-    #[arg(long, value_name = "FILE")]
-    jwks: Option<PathBuf>,
-    /// Where answers may be sent, to the letter.
-    #[arg(long = "redirect-uri", value_name = "URI")]
-    redirect_uris: Vec<RedirectUri>,
-    /// Where people may be sent after signing out, to the letter.
-    #[arg(long = "post-logout-redirect-uri", value_name = "URI")]
-    post_logout_redirect_uris: Vec<RedirectUri>,
-    /// A web origin that may call from a browser, beside those of the redirect URIs.
-    #[arg(long = "origin", value_name = "ORIGIN")]
-    origins: Vec<WebOrigin>,
-    /// A grant that it may use: authorization_code, refresh_token, client_credentials.
-    #[arg(long = "grant", value_name = "GRANT")]
-    grants: Vec<GrantType>,
-    /// A response type that it may ask for: code.
-    #[arg(long = "response-type", value_name = "TYPE")]
-    response_types: Vec<ResponseType>,
-    /// A scope that it may ask for.
-    #[arg(long = "scope", value_name = "SCOPE")]
-    scopes: Vec<Scope>,
-    /// Let this confidential client go without PKCE.
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
-    no_pkce: Option<bool>,
-    /// Its logo: PNG, JPEG or WebP of at most 100 KiB.
-    #[arg(long, value_name = "URL")]
-    logo_uri: Option<WebLink>,
-    /// Its privacy policy.
-    #[arg(long, value_name = "URL")]
-    policy_uri: Option<WebLink>,
-    /// Its terms of service.
-    #[arg(long, value_name = "URL")]
-    tos_uri: Option<WebLink>,
 }
 
 pub(super) async fn run(command: ClientCommand, context: Context, out: Output) -> Result<(), CliError> {
@@ -142,7 +96,7 @@ pub(super) async fn run(command: ClientCommand, context: Context, out: Output) -
         ClientCommand::Set { id, enabled, options } => {
             let mut changed = find(&app, &id).await?;
             let before = changed.metadata.token_endpoint_auth_method;
-            apply(&mut changed.metadata, *options)?;
+            options.apply(&mut changed.metadata)?;
             if needs_secret(before) != needs_secret(changed.metadata.token_endpoint_auth_method)
                 || (before == ClientAuthMethod::ClientSecretJwt)
                     != (changed.metadata.token_endpoint_auth_method == ClientAuthMethod::ClientSecretJwt)
@@ -152,7 +106,8 @@ pub(super) async fn run(command: ClientCommand, context: Context, out: Output) -
                 ));
             }
             changed.enabled = enabled.unwrap_or(changed.enabled);
-            check(&app, &changed).await?;
+            options::contradiction(&changed.metadata).map_err(CliError::new)?;
+            check_scope(&app, &changed.metadata).await?;
             store(&app, &changed, Change::Changed).await?;
             out.print(&to_json(&changed), format!("Changed the client {id}."))
         }
@@ -187,14 +142,10 @@ async fn add(
     options: ClientOptions,
     out: Output,
 ) -> Result<(), CliError> {
-    let is_plain = |byte: u8| byte.is_ascii_graphic();
-    if id.is_empty() || id.len() > 128 || !id.bytes().all(is_plain) {
-        return Err(CliError::new("a client_id is up to 128 printable ASCII characters without spaces"));
-    }
     let method = match (public, options.auth_method) {
         (true, None | Some(ClientAuthMethod::None)) => ClientAuthMethod::None,
         (true, Some(_)) => {
-            return Err(CliError::new("a public client cannot authenticate; leave out --auth-method or --public"));
+            return Err(CliError::misused("a public client cannot authenticate; leave out --auth-method or --public"));
         }
         (false, method) => method.unwrap_or(ClientAuthMethod::ClientSecretBasic),
     };
@@ -216,16 +167,18 @@ async fn add(
         policy_uri: None,
         tos_uri: None,
     };
-    apply(&mut metadata, ClientOptions { auth_method: Some(method), ..options })?;
+    options.apply(&mut metadata)?;
+    options::contradiction(&metadata).map_err(CliError::misused)?;
+    if secret_stdin && !needs_secret(method) {
+        return Err(CliError::misused(format!("a client that authenticates by {method} has no secret")));
+    }
+    check_scope(app, &metadata).await?;
     let mut added =
         Client { id: ClientId::new(id), metadata, secret: None, enabled: true, created_at: app.clock.now() };
-    check(app, &added).await?;
     let mut printed = None;
     if needs_secret(method) {
         let (stored, secret) = make_secret(app, &added, secret_stdin).await?;
         (added.secret, printed) = (Some(stored), secret);
-    } else if secret_stdin {
-        return Err(CliError::new(format!("a client that authenticates by {method} has no secret")));
     }
 
     let mut tx = app.store.write().await?;
@@ -241,86 +194,21 @@ async fn add(
     print_secret(&added, printed.as_deref(), out)
 }
 
-/// What is given replaces what was there.
-fn apply(metadata: &mut ClientMetadata, options: ClientOptions) -> Result<(), CliError> {
-    fn replace<T>(slot: &mut T, value: Option<T>) {
-        if let Some(value) = value {
-            *slot = value;
+/// Refuses scopes that no API owns.
+async fn check_scope(app: &App, metadata: &ClientMetadata) -> Result<(), CliError> {
+    let apis = app.store.apis().await?;
+    match metadata.scope.iter().find(|scope| !apis.knows(scope)) {
+        None => Ok(()),
+        Some(unknown) => {
+            Err(CliError::new(format!("no API owns the scope {unknown}; register it first by `countersign api add`")))
         }
     }
-    fn list<T>(values: Vec<T>) -> Option<Vec<T>> {
-        (!values.is_empty()).then_some(values)
-    }
-    if let Some(file) = &options.jwks {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| CliError::new(format!("the key file {}: {error}", file.display())))?;
-        let parsed = serde_json::from_str::<Value>(&text).map_err(|error| error.to_string());
-        let jwks = parsed.and_then(|value| JwkSet::parse(&value).map_err(|error| error.to_string()));
-        metadata.jwks = Some(jwks.map_err(|error| CliError::new(format!("the key file {}: {error}", file.display())))?);
-    }
-    replace(&mut metadata.client_name, options.name);
-    replace(&mut metadata.first_party, options.first_party);
-    replace(&mut metadata.token_endpoint_auth_method, options.auth_method);
-    replace(&mut metadata.redirect_uris, list(options.redirect_uris));
-    replace(&mut metadata.post_logout_redirect_uris, list(options.post_logout_redirect_uris));
-    replace(&mut metadata.origins, list(options.origins));
-    replace(&mut metadata.grant_types, list(options.grants).map(BTreeSet::from_iter));
-    replace(&mut metadata.response_types, list(options.response_types).map(BTreeSet::from_iter));
-    replace(&mut metadata.scope, list(options.scopes).map(ScopeSet::from_iter));
-    replace(&mut metadata.pkce_exempt, options.no_pkce);
-    metadata.token_endpoint_auth_signing_alg = options.auth_signing_alg.or(metadata.token_endpoint_auth_signing_alg);
-    metadata.logo_uri = options.logo_uri.or(metadata.logo_uri.take());
-    metadata.policy_uri = options.policy_uri.or(metadata.policy_uri.take());
-    metadata.tos_uri = options.tos_uri.or(metadata.tos_uri.take());
-    Ok(())
 }
 
-/// Refuses registrations that could never work, or that open more than their owner would think.
-async fn check(app: &App, client: &Client) -> Result<(), CliError> {
-    let metadata = &client.metadata;
-    let refuse = |message: &str| Err(CliError::new(message));
-    if metadata.client_name.trim().is_empty() || metadata.client_name.chars().count() > 200 {
-        return refuse("--name must be 1 to 200 characters");
-    }
-    if metadata.grant_types.contains(&GrantType::AuthorizationCode) && metadata.redirect_uris.is_empty() {
-        return refuse(
-            "a client that signs people in needs a --redirect-uri; a client without people needs --grant client_credentials",
-        );
-    }
-    if metadata.grant_types.contains(&GrantType::ClientCredentials) && client.is_public() {
-        return refuse(
-            "a public client cannot act on its own behalf; leave out --grant client_credentials or --public",
-        );
-    }
-    if metadata.pkce_exempt && client.is_public() {
-        return refuse("a public client cannot go without PKCE; leave out --no-pkce or --public");
-    }
-    match (metadata.token_endpoint_auth_method, &metadata.jwks) {
-        (ClientAuthMethod::PrivateKeyJwt, None) => {
-            return refuse("private_key_jwt needs the client's public keys: --jwks FILE");
-        }
-        (ClientAuthMethod::PrivateKeyJwt, Some(jwks)) if jwks.keys().is_empty() => {
-            return refuse("the key file has no key that can verify a signature");
-        }
-        _ => {}
-    }
-    if let Some(algorithm) = metadata.token_endpoint_auth_signing_alg {
-        let fits = match metadata.token_endpoint_auth_method {
-            ClientAuthMethod::PrivateKeyJwt => !algorithm.is_symmetric(),
-            ClientAuthMethod::ClientSecretJwt => algorithm.is_symmetric(),
-            ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost | ClientAuthMethod::None => false,
-        };
-        if !fits {
-            return refuse("--auth-signing-alg does not fit the client's authentication method");
-        }
-    }
-    let apis = app.store.apis().await?;
-    if let Some(unknown) = metadata.scope.iter().find(|scope| !apis.knows(scope)) {
-        return Err(CliError::new(format!(
-            "no API owns the scope {unknown}; register it first by `countersign api add`"
-        )));
-    }
-    Ok(())
+/// RFC 6749 appendix A.1, less the space, which nobody sees.
+fn parse_id(argument: &str) -> Result<String, &'static str> {
+    let is_valid = (1..=128).contains(&argument.len()) && argument.bytes().all(|byte| byte.is_ascii_graphic());
+    is_valid.then(|| argument.to_owned()).ok_or("a client_id is up to 128 printable ASCII characters without spaces")
 }
 
 fn needs_secret(method: ClientAuthMethod) -> bool {

@@ -1,0 +1,178 @@
+//! What a registration says, as options, and which of it goes together.
+
+use std::{path::PathBuf, str::FromStr};
+
+use clap::Args;
+use countersign_jose::{Algorithm, JwkSet};
+use countersign_types::{ClientAuthMethod, GrantType, ResponseType, Scope};
+use serde_json::Value;
+
+use crate::{
+    cli::CliError,
+    domain::client::{ClientMetadata, RedirectUri, WebLink, WebOrigin},
+};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ClientOptions {
+    /// What people are shown.
+    #[arg(long, value_parser = parse_name)]
+    name: Option<String>,
+    /// The operator's own app: people are not asked for consent.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    first_party: Option<bool>,
+    /// How it authenticates: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt or none.
+    #[arg(long, value_name = "METHOD")]
+    pub(super) auth_method: Option<ClientAuthMethod>,
+    /// The only algorithm of its assertions.
+    #[arg(long, value_name = "ALG")]
+    auth_signing_alg: Option<Given<Algorithm>>,
+    /// A file with its public keys, as a JWK set.
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<Given<PathBuf>>,
+    /// Where answers may be sent, to the letter.
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    redirect_uris: Vec<Given<RedirectUri>>,
+    /// Where people may be sent after signing out, to the letter.
+    #[arg(long = "post-logout-redirect-uri", value_name = "URI")]
+    post_logout_redirect_uris: Vec<Given<RedirectUri>>,
+    /// A web origin that may call from a browser, beside those of the redirect URIs.
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    origins: Vec<Given<WebOrigin>>,
+    /// A grant that it may use: authorization_code, refresh_token, client_credentials.
+    #[arg(long = "grant", value_name = "GRANT")]
+    grants: Vec<Given<GrantType>>,
+    /// A response type that it may ask for: code.
+    #[arg(long = "response-type", value_name = "TYPE")]
+    response_types: Vec<Given<ResponseType>>,
+    /// A scope that it may ask for.
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<Given<Scope>>,
+    /// Let this confidential client go without PKCE.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    no_pkce: Option<bool>,
+    /// Its logo: PNG, JPEG or WebP of at most 100 KiB.
+    #[arg(long, value_name = "URL")]
+    logo_uri: Option<Given<WebLink>>,
+    /// Its privacy policy.
+    #[arg(long, value_name = "URL")]
+    policy_uri: Option<Given<WebLink>>,
+    /// Its terms of service.
+    #[arg(long, value_name = "URL")]
+    tos_uri: Option<Given<WebLink>>,
+}
+
+/// The value of an option. An empty one clears what was registered.
+#[derive(Clone, Debug)]
+enum Given<T> {
+    Nothing,
+    Value(T),
+}
+
+impl<T: FromStr> FromStr for Given<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        if text.is_empty() { Ok(Self::Nothing) } else { text.parse().map(Self::Value) }
+    }
+}
+
+impl<T> Given<T> {
+    fn value(self) -> Option<T> {
+        match self {
+            Self::Nothing => None,
+            Self::Value(value) => Some(value),
+        }
+    }
+}
+
+impl ClientOptions {
+    /// What is given replaces what was there.
+    pub(super) fn apply(self, metadata: &mut ClientMetadata) -> Result<(), CliError> {
+        fn replace<T>(slot: &mut T, value: Option<T>) {
+            if let Some(value) = value {
+                *slot = value;
+            }
+        }
+        fn list<T, L: FromIterator<T>>(values: Vec<Given<T>>) -> Option<L> {
+            (!values.is_empty()).then(|| values.into_iter().filter_map(Given::value).collect())
+        }
+        fn one<T>(value: Option<Given<T>>) -> Option<Option<T>> {
+            value.map(Given::value)
+        }
+        let jwks = one(self.jwks).map(|file| file.map(read_keys).transpose()).transpose()?;
+        replace(&mut metadata.client_name, self.name);
+        replace(&mut metadata.first_party, self.first_party);
+        replace(&mut metadata.token_endpoint_auth_method, self.auth_method);
+        replace(&mut metadata.token_endpoint_auth_signing_alg, one(self.auth_signing_alg));
+        replace(&mut metadata.jwks, jwks);
+        replace(&mut metadata.redirect_uris, list(self.redirect_uris));
+        replace(&mut metadata.post_logout_redirect_uris, list(self.post_logout_redirect_uris));
+        replace(&mut metadata.origins, list(self.origins));
+        replace(&mut metadata.grant_types, list(self.grants));
+        replace(&mut metadata.response_types, list(self.response_types));
+        replace(&mut metadata.scope, list(self.scopes));
+        replace(&mut metadata.pkce_exempt, self.no_pkce);
+        replace(&mut metadata.logo_uri, one(self.logo_uri));
+        replace(&mut metadata.policy_uri, one(self.policy_uri));
+        replace(&mut metadata.tos_uri, one(self.tos_uri));
+        Ok(())
+    }
+}
+
+fn read_keys(file: PathBuf) -> Result<JwkSet, CliError> {
+    let read = || {
+        let text = std::fs::read_to_string(&file).map_err(|error| error.to_string())?;
+        let value: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        JwkSet::parse(&value).map_err(|error| error.to_string())
+    };
+    read().map_err(|error: String| CliError::new(format!("the key file {}: {error}", file.display())))
+}
+
+fn parse_name(argument: &str) -> Result<String, &'static str> {
+    let is_valid = !argument.trim().is_empty() && argument.chars().count() <= 200;
+    is_valid.then(|| argument.to_owned()).ok_or("a name has 1 to 200 characters")
+}
+
+/// Refuses registrations that could never work, or that open more than their owner would think.
+pub(super) fn contradiction(metadata: &ClientMetadata) -> Result<(), &'static str> {
+    let is_public = metadata.token_endpoint_auth_method == ClientAuthMethod::None;
+    if metadata.grant_types.is_empty() {
+        return Err("a client without any --grant could do nothing");
+    }
+    if metadata.grant_types.contains(&GrantType::AuthorizationCode) {
+        if metadata.redirect_uris.is_empty() {
+            return Err(
+                "a client that signs people in needs a --redirect-uri; a client without people needs --grant client_credentials",
+            );
+        }
+        if metadata.response_types.is_empty() {
+            return Err("a client that signs people in needs --response-type code");
+        }
+    }
+    if metadata.grant_types.contains(&GrantType::ClientCredentials) && is_public {
+        return Err("a public client cannot act on its own behalf; leave out --grant client_credentials or --public");
+    }
+    if metadata.pkce_exempt && is_public {
+        return Err("a public client cannot go without PKCE; leave out --no-pkce or --public");
+    }
+    match (metadata.token_endpoint_auth_method, &metadata.jwks) {
+        (ClientAuthMethod::PrivateKeyJwt, None) => {
+            return Err("private_key_jwt needs the client's public keys: --jwks FILE");
+        }
+        (ClientAuthMethod::PrivateKeyJwt, Some(jwks)) if jwks.keys().is_empty() => {
+            return Err("the key file has no key that can verify a signature");
+        }
+        _ => {}
+    }
+    if let Some(algorithm) = metadata.token_endpoint_auth_signing_alg {
+        let fits = match metadata.token_endpoint_auth_method {
+            ClientAuthMethod::PrivateKeyJwt => !algorithm.is_symmetric(),
+            ClientAuthMethod::ClientSecretJwt => algorithm.is_symmetric(),
+            ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost | ClientAuthMethod::None => false,
+        };
+        if !fits {
+            return Err("--auth-signing-alg does not fit the client's authentication method");
+        }
+    }
+    Ok(())
+}

@@ -64,6 +64,12 @@ pub struct ClientMetadata {
     /// Its terms of service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tos_uri: Option<WebLink>,
+    /// Where its server is to hear of sign-outs. Nothing is sent there yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<LogoutUri>,
+    /// What browsers are to load at a sign-out. No page names it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frontchannel_logout_uri: Option<LogoutUri>,
 }
 
 /// What a presented secret is compared with.
@@ -138,8 +144,8 @@ pub enum UriError {
     /// Not an absolute URI.
     #[error("\"{0}\" is not an absolute URI")]
     NotAbsolute(String),
-    /// RFC 6749 §3.1.2.
-    #[error("\"{0}\" has a fragment; redirect URIs must not")]
+    /// RFC 6749 §3.1.2, Back-Channel Logout 1.0 §2.2.
+    #[error("\"{0}\" has a fragment, which it must not")]
     Fragment(String),
     /// A name before `@` makes a host look like another.
     #[error("\"{0}\" has a user name or password in it")]
@@ -332,6 +338,21 @@ impl FromStr for WebLink {
     }
 }
 
+/// Where a client hears of sign-outs (Back-Channel Logout 1.0 §2.2, Front-Channel Logout 1.0 §2): without a fragment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LogoutUri(String);
+text_type!(LogoutUri);
+
+impl FromStr for LogoutUri {
+    type Err = UriError;
+
+    fn from_str(text: &str) -> Result<Self, UriError> {
+        let WebLink(text) = text.parse()?;
+        if text.contains('#') { Err(UriError::Fragment(text)) } else { Ok(Self(text)) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -407,6 +428,16 @@ mod tests {
     fn a_link_is_never_a_script() {
         for link in ["javascript:alert(1)", "data:text/html,x", "http://app.example/", "ftp://app.example/"] {
             assert!(link.parse::<WebLink>().is_err(), "{link}");
+        }
+    }
+
+    #[test]
+    fn notices_of_sign_outs_go_to_https_or_to_this_machine() {
+        for uri in ["https://app.example/out?x=1", "http://localhost:3000/out", "http://127.0.0.1/", "http://[::1]/"] {
+            assert_eq!(uri.parse::<LogoutUri>().unwrap().as_str(), uri);
+        }
+        for uri in ["http://app.example/out", "https://app.example/#out", "com.example.app:/out", "/out", ""] {
+            assert!(uri.parse::<LogoutUri>().is_err(), "{uri}");
         }
     }
 

@@ -166,6 +166,8 @@ async fn add(
         logo_uri: None,
         policy_uri: None,
         tos_uri: None,
+        backchannel_logout_uri: None,
+        frontchannel_logout_uri: None,
     };
     options.apply(&mut metadata)?;
     options::contradiction(&metadata).map_err(CliError::misused)?;

@@ -1,6 +1,9 @@
 //! What a registration says, as options, and which of it goes together.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use clap::Args;
 use countersign_jose::{Algorithm, JwkSet};
@@ -9,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     cli::CliError,
-    domain::client::{ClientMetadata, RedirectUri, WebLink, WebOrigin},
+    domain::client::{ClientMetadata, LogoutUri, RedirectUri, WebLink, WebOrigin},
 };
 
 #[derive(Debug, Args)]
@@ -59,6 +62,12 @@ pub(in crate::cli) struct ClientOptions {
     /// Its terms of service.
     #[arg(long, value_name = "URL")]
     tos_uri: Option<Given<WebLink>>,
+    /// Where its server is to hear that somebody signed out. It is kept, but such notices are not sent yet.
+    #[arg(long, value_name = "URL")]
+    backchannel_logout_uri: Option<Given<LogoutUri>>,
+    /// What browsers are to load when somebody signed out. It is kept, but such notices are not sent yet.
+    #[arg(long, value_name = "URL")]
+    frontchannel_logout_uri: Option<Given<LogoutUri>>,
 }
 
 /// The value of an option. An empty one clears what was registered.
@@ -96,15 +105,20 @@ impl ClientOptions {
         fn list<T, L: FromIterator<T>>(values: Vec<Given<T>>) -> Option<L> {
             (!values.is_empty()).then(|| values.into_iter().filter_map(Given::value).collect())
         }
-        fn one<T>(value: Option<Given<T>>) -> Option<Option<T>> {
-            value.map(Given::value)
+        fn replace_one<T>(slot: &mut Option<T>, given: Option<Given<T>>) {
+            if let Some(given) = given {
+                *slot = given.value();
+            }
         }
-        let jwks = one(self.jwks).map(|file| file.map(read_keys).transpose()).transpose()?;
+        match self.jwks {
+            None => {}
+            Some(Given::Nothing) => metadata.jwks = None,
+            Some(Given::Value(file)) => metadata.jwks = Some(read_keys(&file)?),
+        }
         replace(&mut metadata.client_name, self.name);
         replace(&mut metadata.first_party, self.first_party);
         replace(&mut metadata.token_endpoint_auth_method, self.auth_method);
-        replace(&mut metadata.token_endpoint_auth_signing_alg, one(self.auth_signing_alg));
-        replace(&mut metadata.jwks, jwks);
+        replace_one(&mut metadata.token_endpoint_auth_signing_alg, self.auth_signing_alg);
         replace(&mut metadata.redirect_uris, list(self.redirect_uris));
         replace(&mut metadata.post_logout_redirect_uris, list(self.post_logout_redirect_uris));
         replace(&mut metadata.origins, list(self.origins));
@@ -112,16 +126,18 @@ impl ClientOptions {
         replace(&mut metadata.response_types, list(self.response_types));
         replace(&mut metadata.scope, list(self.scopes));
         replace(&mut metadata.pkce_exempt, self.no_pkce);
-        replace(&mut metadata.logo_uri, one(self.logo_uri));
-        replace(&mut metadata.policy_uri, one(self.policy_uri));
-        replace(&mut metadata.tos_uri, one(self.tos_uri));
+        replace_one(&mut metadata.logo_uri, self.logo_uri);
+        replace_one(&mut metadata.policy_uri, self.policy_uri);
+        replace_one(&mut metadata.tos_uri, self.tos_uri);
+        replace_one(&mut metadata.backchannel_logout_uri, self.backchannel_logout_uri);
+        replace_one(&mut metadata.frontchannel_logout_uri, self.frontchannel_logout_uri);
         Ok(())
     }
 }
 
-fn read_keys(file: PathBuf) -> Result<JwkSet, CliError> {
+fn read_keys(file: &Path) -> Result<JwkSet, CliError> {
     let read = || {
-        let text = std::fs::read_to_string(&file).map_err(|error| error.to_string())?;
+        let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
         let value: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         JwkSet::parse(&value).map_err(|error| error.to_string())
     };

@@ -104,6 +104,10 @@ async fn everything_that_is_said_is_kept() {
             "https://app.example/policy",
             "--tos-uri",
             "https://app.example/terms",
+            "--backchannel-logout-uri",
+            "https://app.example/signed-out",
+            "--frontchannel-logout-uri",
+            "http://localhost:3000/signed-out",
         ],
     );
     assert_eq!(added, json!({ "client_id": "app" }), "it has a key, so it needs no secret");
@@ -123,6 +127,8 @@ async fn everything_that_is_said_is_kept() {
         ("logo_uri", json!("https://app.example/logo.png")),
         ("policy_uri", json!("https://app.example/policy")),
         ("tos_uri", json!("https://app.example/terms")),
+        ("backchannel_logout_uri", json!("https://app.example/signed-out")),
+        ("frontchannel_logout_uri", json!("http://localhost:3000/signed-out")),
     ] {
         assert_eq!(shown[name], value, "{name}");
     }
@@ -198,6 +204,8 @@ async fn an_empty_value_clears_what_was_registered() {
         ("--logo-uri", link),
         ("--policy-uri", link),
         ("--tos-uri", link),
+        ("--backchannel-logout-uri", link),
+        ("--frontchannel-logout-uri", link),
         ("--post-logout-redirect-uri", link),
         ("--origin", link),
         ("--jwks", "keys.json"),

@@ -179,6 +179,8 @@ async fn what_cannot_be_understood_is_told_with_status_2() {
         (&["client", "add", "app", "--response-type", "token"], "token"),
         (&["client", "add", "app", "--scope", "a b"], "--scope"),
         (&["client", "add", "app", "--logo-uri", "data:image/png,"], "data:image/png,"),
+        (&["client", "add", "app", "--backchannel-logout-uri", "http://app.example/out"], "use https"),
+        (&["client", "add", "app", "--frontchannel-logout-uri", "https://app.example/out#part"], "fragment"),
         (&["client", "set", "app", "--enabled", "perhaps"], "perhaps"),
         (&["api", "add", "https://api.example"], "--scope"),
         (&["api", "add", "journal", "--scope", "read=Read"], "absolute URI"),

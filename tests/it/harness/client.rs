@@ -58,6 +58,8 @@ fn metadata(method: ClientAuthMethod, redirect_uri: &str) -> ClientMetadata {
         logo_uri: None,
         policy_uri: None,
         tos_uri: None,
+        backchannel_logout_uri: None,
+        frontchannel_logout_uri: None,
     }
 }
 

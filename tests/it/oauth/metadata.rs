@@ -173,7 +173,13 @@ async fn only_what_works_is_advertised() {
     assert_eq!(strings(&document["response_types_supported"]), ["code"]);
     assert_eq!(strings(&document["response_modes_supported"]), ["query", "fragment"]);
     assert_eq!(strings(&document["code_challenge_methods_supported"]), ["S256"]);
-    for absent in ["registration_endpoint", "pushed_authorization_request_endpoint", "check_session_iframe"] {
+    for absent in [
+        "registration_endpoint",
+        "pushed_authorization_request_endpoint",
+        "check_session_iframe",
+        "backchannel_logout_supported",
+        "frontchannel_logout_supported",
+    ] {
         assert_eq!(document[absent], Value::Null, "{absent}");
     }
     let all_grants = |client: &mut countersign::domain::client::ClientMetadata| {

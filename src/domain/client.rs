@@ -131,10 +131,15 @@ impl Client {
         self.metadata.post_logout_redirect_uris.iter().any(|registered| registered.as_str() == asked)
     }
 
+    /// The web origins whose scripts may read our answers to this client.
+    pub fn origins(&self) -> impl Iterator<Item = String> {
+        let registered = self.metadata.origins.iter().map(|origin| origin.as_str().to_owned());
+        registered.chain(self.metadata.redirect_uris.iter().filter_map(RedirectUri::origin))
+    }
+
     /// Whether scripts of this web origin may read our answers to this client.
     pub fn allows_origin(&self, origin: &str) -> bool {
-        self.metadata.origins.iter().any(|one| one.as_str() == origin)
-            || self.metadata.redirect_uris.iter().any(|uri| uri.origin().as_deref() == Some(origin))
+        self.origins().any(|one| one == origin)
     }
 }
 

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use crate::{
     app::App,
     domain::client::{Client, is_loopback_origin},
-    store::{StoreError, client},
+    store::StoreError,
 };
 
 /// How long browsers may remember a preflight, in seconds.
@@ -22,8 +22,7 @@ pub async fn preflight(app: &App, headers: &HeaderMap, methods: &[Method]) -> Re
     let mut answer = HeaderMap::new();
     answer.insert(header::VARY, HeaderValue::from_static("Origin"));
     let Some(origin) = candidate(app, headers) else { return Ok(answer) };
-    let clients = client::all(&mut app.store.read().await?).await?;
-    if clients.iter().any(|client| client.enabled && client.allows_origin(origin)) {
+    if app.store.origins().await?.contains(origin) {
         let methods = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         allow(&mut answer, origin);
         set(&mut answer, header::ACCESS_CONTROL_ALLOW_METHODS, &methods);

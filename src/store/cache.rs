@@ -1,7 +1,7 @@
-//! Clients and APIs in memory, until a counter says that one of them changed.
+//! Clients, their web origins and APIs in memory, until a counter says that one of them changed.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::Hash,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -22,6 +22,9 @@ const MAX_CLIENTS: usize = 10_000;
 pub(super) struct Cached {
     clients: Generational<HashMap<ClientId, Arc<Client>>>,
     apis: Generational<Option<Arc<Apis>>>,
+    origins: Generational<Option<Arc<HashSet<String>>>>,
+    /// Held while origins are read: preflights come from anybody, and all that wait share one reading.
+    reading_origins: tokio::sync::Mutex<()>,
     seen: Mutex<Counters>,
 }
 
@@ -78,6 +81,28 @@ impl Store {
         Ok(Some(client))
     }
 
+    /// The web origins of all enabled clients. What is registered meanwhile is in it once the counter was looked at.
+    pub async fn origins(&self) -> Result<Arc<HashSet<String>>, StoreError> {
+        let cache = &self.0.cached.origins;
+        if let Some(origins) = cache.with(|_, origins| origins.clone()) {
+            return Ok(origins);
+        }
+        let _reading = self.0.cached.reading_origins.lock().await;
+        let (generation, found) = cache.with(|generation, origins| (generation, origins.clone()));
+        if let Some(origins) = found {
+            return Ok(origins);
+        }
+        let clients = super::client::all(&mut self.read().await?).await?;
+        let enabled = clients.iter().filter(|client| client.enabled);
+        let origins: Arc<HashSet<_>> = Arc::new(enabled.flat_map(Client::origins).collect());
+        cache.with(|now, slot| {
+            if now == generation {
+                *slot = Some(origins.clone());
+            }
+        });
+        Ok(origins)
+    }
+
     /// All registered APIs.
     pub async fn apis(&self) -> Result<Arc<Apis>, StoreError> {
         let cache = &self.0.cached.apis;
@@ -119,6 +144,7 @@ impl Store {
         };
         if now.client != before.client {
             self.0.cached.clients.forget();
+            self.0.cached.origins.forget();
         }
         if now.api != before.api {
             self.0.cached.apis.forget();

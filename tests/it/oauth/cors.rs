@@ -58,6 +58,24 @@ async fn preflights_pass_for_any_origin_that_an_enabled_client_registered() {
 }
 
 #[tokio::test]
+async fn preflights_are_answered_from_memory_until_a_client_changes() {
+    let server = Server::start().await;
+    server.add_client("app", public()).await;
+    assert_eq!(allowed(&preflight(&server, "/token", APP).await), Some(APP));
+    // Behind the provider's back: whoever reads the clients again sees none.
+    server.database.execute("DELETE FROM client").await;
+    assert_eq!(allowed(&preflight(&server, "/token", APP).await), Some(APP));
+    server.follow_changes().await;
+    assert_eq!(allowed(&preflight(&server, "/token", APP).await), Some(APP), "the counter did not move");
+
+    let (mut other, secret) = public();
+    other.redirect_uris = vec!["https://other.example/cb".parse().unwrap()];
+    server.add_client("other", (other, secret)).await;
+    assert_eq!(allowed(&preflight(&server, "/token", "https://other.example").await), Some("https://other.example"));
+    assert_eq!(allowed(&preflight(&server, "/token", APP).await), None);
+}
+
+#[tokio::test]
 async fn only_origins_of_the_authenticated_client_read_the_answer() {
     let server = Server::start().await;
     server.add_client("app", public()).await;

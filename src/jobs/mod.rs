@@ -9,7 +9,7 @@ use crate::app::{App, Issuer};
 mod follow_changes;
 pub mod sweep;
 
-/// How often servers look whether something changed.
+/// How often servers look whether something changed: several times within the second that is promised.
 const CHANGES: Duration = Duration::from_millis(200);
 /// How often keys are looked after and rows swept.
 const HOUSEKEEPING: Duration = Duration::from_mins(1);
@@ -47,5 +47,15 @@ async fn rotate_keys(app: &App, issuer: &Issuer) {
     let maintained = crate::jose::rotation::maintain(&app.store, issuer.keyring.lifetimes(), &app.clock).await;
     if let Err(error) = maintained {
         tracing::warn!(%error, "signing keys could not be looked after; the next round tries again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_look_five_times_within_the_second_that_is_promised() {
+        assert_eq!(CHANGES * 5, Duration::from_secs(1));
     }
 }

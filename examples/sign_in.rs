@@ -1,12 +1,14 @@
-//! A relying party on the `openidconnect` crate: signs a person in, uses an API in their name, and gives it all back.
+//! A relying party on the `openidconnect` crate: signs a person in, uses an API in their name, revokes what it got and signs
+//! the person out.
 //!
 //! ```sh
-//! cargo run --example sign_in                      # prints an address to open in a browser
+//! cargo run --example sign_in                      # prints addresses to open in a browser
 //! echo "$PASSWORD" | cargo run --example sign_in -- --username ada@example.com --password-stdin
 //! ```
 //!
-//! The client is a native app (RFC 8252): `countersign client add demo --public --redirect-uri http://127.0.0.1/callback`
-//! and the scopes below. `scripts/demo` sets everything up. Whatever does not behave as it should ends the program with 1.
+//! The client is a native app (RFC 8252): `countersign client add demo --public --redirect-uri http://127.0.0.1/callback
+//! --post-logout-redirect-uri http://127.0.0.1:8090/signed-out` and the scopes below. `scripts/demo` sets everything up.
+//! Whatever does not behave as it should ends the program with 1.
 
 use std::{
     collections::BTreeMap,
@@ -18,10 +20,11 @@ use std::{
 
 use clap::Parser;
 use openidconnect::{
-    AccessToken, AccessTokenHash, AuthorizationCode, ClientId, CsrfToken, IssuerUrl, Nonce, OAuth2TokenResponse as _,
-    PkceCodeChallenge, RedirectUrl, RefreshToken, RequestTokenError, Scope, TokenResponse as _, UserInfoError,
+    AccessToken, AccessTokenHash, AuthorizationCode, ClientId, CsrfToken, IssuerUrl, LogoutRequest, Nonce,
+    OAuth2TokenResponse as _, PkceCodeChallenge, PostLogoutRedirectUrl, ProviderMetadataWithLogout, RedirectUrl,
+    RefreshToken, RequestTokenError, Scope, TokenResponse as _, UserInfoError,
     core::{
-        CoreAuthenticationFlow, CoreClient, CoreErrorResponseType, CoreProviderMetadata, CoreTokenResponse,
+        CoreAuthPrompt, CoreAuthenticationFlow, CoreClient, CoreErrorResponseType, CoreTokenResponse,
         CoreUserInfoClaims,
     },
     reqwest::{Client, StatusCode, header, redirect::Policy},
@@ -33,7 +36,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const SCOPES: [&str; 5] = ["profile", "email", "offline_access", "journal.read", "journal.write"];
 
-/// Signs in at a provider, uses an API and signs out again.
+/// Signs in at a provider, uses an API, revokes the tokens and signs out again.
 #[derive(Parser)]
 struct Arguments {
     /// The provider.
@@ -48,6 +51,9 @@ struct Arguments {
     /// Where the provider sends the browser back to; port 0 takes a free one.
     #[arg(long, default_value = "http://127.0.0.1:0/callback")]
     redirect_uri: Url,
+    /// Where the provider sends the browser after signing out; registered to the letter.
+    #[arg(long, default_value = "http://127.0.0.1:8090/signed-out")]
+    post_logout_redirect_uri: Url,
     /// Signs in without a browser, as this person.
     #[arg(long, requires = "password_stdin")]
     username: Option<String>,
@@ -78,8 +84,11 @@ async fn run(arguments: Arguments) -> Result<()> {
     let http = Client::builder().redirect(Policy::none()).build()?;
 
     say("Reads what the provider can do, and its keys.");
-    let provider = CoreProviderMetadata::discover_async(IssuerUrl::new(arguments.issuer.clone())?, &http).await?;
+    let provider = ProviderMetadataWithLogout::discover_async(IssuerUrl::new(arguments.issuer.clone())?, &http).await?;
+    let end_session = provider.additional_metadata().end_session_endpoint.clone();
+    let end_session = end_session.ok_or("the provider cannot sign people out")?;
     let listener = Listener::open(arguments.redirect_uri)?;
+    let signed_out = Listener::open(arguments.post_logout_redirect_uri)?;
     let client = CoreClient::from_provider_metadata(provider, ClientId::new(arguments.client_id.clone()), None)
         .set_redirect_uri(RedirectUrl::from_url(listener.address.clone()));
 
@@ -91,16 +100,22 @@ async fn run(arguments: Arguments) -> Result<()> {
         .set_pkce_challenge(challenge)
         .url();
 
-    let answer = if let Some(username) = &arguments.username {
+    let mut visitor = if let Some(username) = arguments.username {
         let mut password = String::new();
         std::io::stdin().read_line(&mut password)?;
         say(&format!("Goes through the hosted pages as {username}."));
-        let browser = Browser { http: http.clone(), cookies: BTreeMap::new(), home: address.origin() };
-        browser.sign_in(address, &listener.address, username, password.trim_end_matches(['\r', '\n'])).await?
+        let password = password.trim_end_matches(['\r', '\n']).to_owned();
+        Visitor::Program(Browser {
+            http: http.clone(),
+            cookies: BTreeMap::new(),
+            home: address.origin(),
+            username,
+            password,
+        })
     } else {
-        println!("\nOpen this address in a browser:\n\n{address}\n");
-        listener.wait()?
+        Visitor::Person
     };
+    let answer = visitor.visit(address, &listener).await?;
     expect(answer.get("state") == Some(state.secret()), "the answer belongs to another request")?;
     // RFC 9207: the answer says whose it is, so that a code is never sent to another provider.
     expect(answer.get("iss") == Some(&arguments.issuer), "the answer is of another provider")?;
@@ -178,6 +193,30 @@ async fn run(arguments: Arguments) -> Result<()> {
     let minutes = renewed.expires_in().map_or(0, |time| time.as_secs().div_ceil(60));
     println!("The journal still accepts the access token: it checks the JWT by itself, without asking the provider,");
     println!("and does so until the token expires, at most {minutes} minutes after it was issued.");
+
+    say("Signs out at the provider, with the ID token as proof of who asks.");
+    let state = CsrfToken::new_random();
+    let logout = LogoutRequest::from(end_session)
+        .set_id_token_hint(id_token)
+        .set_post_logout_redirect_uri(PostLogoutRedirectUrl::from_url(signed_out.address.clone()))
+        .set_state(state.clone());
+    let answer = visitor.visit(logout.http_get_url(), &signed_out).await?;
+    let expected = BTreeMap::from([("state".to_owned(), state.secret().clone())]);
+    expect(answer == expected, "the answer to signing out is not exactly our state")?;
+    println!("The browser came back to {} with our state and nothing else.", signed_out.address);
+
+    say("Asks whether anybody is signed in, without showing a page.");
+    let (address, state, _) = client
+        .authorize_url(CoreAuthenticationFlow::AuthorizationCode, CsrfToken::new_random, Nonce::new_random)
+        .add_prompt(CoreAuthPrompt::None)
+        .set_pkce_challenge(PkceCodeChallenge::new_random_sha256().0)
+        .url();
+    let answer = visitor.visit(address, &listener).await?;
+    expect(answer.get("state") == Some(state.secret()), "the answer belongs to another request")?;
+    match answer.get("error") {
+        Some(error) if error == "login_required" => println!("Nobody is: login_required."),
+        _ => return Err(format!("after signing out, prompt=none was answered with {answer:?}").into()),
+    }
     Ok(())
 }
 
@@ -216,7 +255,26 @@ impl Journal {
     }
 }
 
-/// The loopback address that the browser is sent back to (RFC 8252 §7.3).
+/// Whoever opens the provider's addresses: a person with a browser, or this program in their place.
+enum Visitor {
+    Person,
+    Program(Browser),
+}
+
+impl Visitor {
+    /// Opens an address: the parameters with which the provider sends the browser back.
+    async fn visit(&mut self, address: Url, back: &Listener) -> Result<BTreeMap<String, String>> {
+        match self {
+            Self::Person => {
+                println!("\nOpen this address in a browser:\n\n{address}\n");
+                back.wait()
+            }
+            Self::Program(browser) => browser.visit(address, &back.address).await,
+        }
+    }
+}
+
+/// A loopback address that the browser is sent back to (RFC 8252 §7.3).
 struct Listener {
     address: Url,
     socket: TcpListener,
@@ -263,11 +321,13 @@ struct Browser {
     http: Client,
     cookies: BTreeMap<String, String>,
     home: openidconnect::url::Origin,
+    username: String,
+    password: String,
 }
 
 impl Browser {
     /// Fills in every form on the way until the provider sends the browser back; returns the parameters of that answer.
-    async fn sign_in(mut self, start: Url, back: &Url, name: &str, password: &str) -> Result<BTreeMap<String, String>> {
+    async fn visit(&mut self, start: Url, back: &Url) -> Result<BTreeMap<String, String>> {
         let mut request = self.http.get(start.clone());
         let mut here = start;
         let mut password_sent = false;
@@ -298,8 +358,8 @@ impl Browser {
                 .fields
                 .iter()
                 .map(|(field, value)| match field.as_str() {
-                    "username" => ("username", name),
-                    "password" => ("password", password),
+                    "username" => ("username", self.username.as_str()),
+                    "password" => ("password", self.password.as_str()),
                     other => (other, value.as_str()),
                 })
                 .collect();

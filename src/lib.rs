@@ -7,6 +7,7 @@
 //! | `crates/` | what both sides of the wire share: words, signatures, the API's side |
 //! | [`domain`] | the rules: types and decisions without IO |
 //! | [`config`], [`clock`], [`random`], [`master_key`] | settings, time, randomness and the key that protects what is stored |
+//! | [`text`] | what people read, in every language |
 //! | [`store`], [`ephemeral`], [`outbound`], [`jose`], [`passwords`] | durable rows, counters that expire, fetching from others, our own keys, hashing |
 //! | [`app`] | the services of the process, and the issuer |
 //! | [`login`] | ways to prove who one is, and the session that comes of it |
@@ -34,3 +35,4 @@ pub mod passwords;
 pub mod random;
 pub mod router;
 pub mod store;
+pub mod text;

@@ -6,7 +6,6 @@ use axum::{
     Router,
     extract::FromRef,
     middleware,
-    response::IntoResponse,
     routing::{get, post},
 };
 use tower_http::catch_panic::CatchPanicLayer;
@@ -14,7 +13,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     admin::health,
     app::{App, Issuer},
-    http::{error_page::ErrorPage, headers, state::AppState},
+    http::{
+        error_page::{self, ErrorPage},
+        headers,
+        state::AppState,
+    },
     oauth::{self, authorize, end_session, introspection, metadata, revocation, token, userinfo},
     pages,
 };
@@ -49,7 +52,8 @@ pub fn router(app: Arc<App>, issuer: Arc<Issuer>) -> Router {
     let state = AppState { app, issuer };
     for_programs()
         .merge(for_people())
-        .fallback(async || ErrorPage::not_found().into_response())
+        .fallback(async || ErrorPage::not_found())
+        .layer(middleware::from_fn_with_state(state.clone(), error_page::render))
         .layer(middleware::from_fn_with_state(state.clone(), headers::secure))
         // Outermost: a defect in one request must not take the others down.
         .layer(CatchPanicLayer::new())
@@ -92,5 +96,5 @@ fn for_people() -> Router<RouterState> {
         .route("/link/done", get(pages::link::done))
         .route("/client-logo/{client_id}", get(pages::logo::get))
         .route("/assets/{name}", get(pages::assets::get))
-        .method_not_allowed_fallback(async || ErrorPage::method_not_allowed().into_response())
+        .method_not_allowed_fallback(async || ErrorPage::method_not_allowed())
 }

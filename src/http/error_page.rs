@@ -3,99 +3,142 @@
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::{
+    extract::{FromRequestParts, Request, State},
     http::StatusCode,
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use super::{headers, interaction::InteractionError};
-use crate::store::StoreError;
+use super::{
+    form::FormError,
+    frame::Frame,
+    headers::{PAGE_POLICY, page},
+    interaction::InteractionError,
+    state::AppState,
+};
+use crate::{store::StoreError, text::Value};
 
-/// A page that says what happened and what to do.
-#[derive(Debug, Template)]
-#[template(path = "page/error.html")]
+/// What went wrong, by the keys of its texts: it is put into words by [`render`], in the reader's language.
+#[derive(Clone, Copy, Debug)]
 pub struct ErrorPage {
     status: StatusCode,
     title: &'static str,
-    message: String,
+    message: &'static str,
+    /// What the message says of a request that cannot be read.
+    problem: Option<&'static str>,
     advice: Option<&'static str>,
 }
 
+/// Who sent a request that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// The app that sent the person here.
+    App,
+    /// The person's own browser, from a page of ours.
+    Browser,
+}
+
 impl ErrorPage {
-    fn new(status: StatusCode, title: &'static str, message: impl Into<String>) -> Self {
-        Self { status, title, message: message.into(), advice: None }
+    fn new(status: StatusCode, title: &'static str, message: &'static str) -> Self {
+        Self { status, title, message, problem: None, advice: None }
     }
 
-    /// The app that sent the person here made a mistake.
-    pub fn bad_request(message: impl Into<String>) -> Self {
-        let advice =
-            "Go back to the app and try again. If it happens again, tell the people who run the app what stands here.";
-        let page = Self::new(StatusCode::BAD_REQUEST, "This cannot go on", message);
-        Self { advice: Some(advice), ..page }
+    /// The app that sent the person here made a mistake: the one that this text tells.
+    pub fn bad_request(message: &'static str) -> Self {
+        let page = Self::new(StatusCode::BAD_REQUEST, "error-request-title", message);
+        Self { advice: Some("error-request-advice"), ..page }
+    }
+
+    /// A request that cannot be read.
+    pub fn unreadable(sender: Sender, error: FormError) -> Self {
+        let page = Self::bad_request(match sender {
+            Sender::App => "error-sent-by-app",
+            Sender::Browser => "error-sent-by-browser",
+        });
+        Self { status: error.status(), problem: Some(error.as_str()), ..page }
     }
 
     /// There is nothing at this address.
     pub fn not_found() -> Self {
-        let message = "Check the address, or go back to where you came from.";
-        Self::new(StatusCode::NOT_FOUND, "There is no page here", message)
+        Self::new(StatusCode::NOT_FOUND, "error-not-found-title", "error-not-found")
     }
 
     /// The page is there, but not for this method.
     pub fn method_not_allowed() -> Self {
-        let message = "Go back to where you came from, and try again.";
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "This page cannot be used like that", message)
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "error-method-title", "error-method")
     }
 
     /// A form did not come from a page that this browser was shown.
     pub fn forged_form() -> Self {
-        let message = "Nothing was changed. Go back, reload the page and try again; if it happens again, allow cookies for \
-                       this site.";
-        Self::new(StatusCode::FORBIDDEN, "This form has expired", message)
+        Self::new(StatusCode::FORBIDDEN, "error-form-title", "error-form")
     }
 
     /// A request in an address is too old, or another browser's.
     pub fn expired() -> Self {
-        let message =
-            "Go back to the app and start from there again. If it happens at once, allow cookies for this site.";
-        Self::new(StatusCode::BAD_REQUEST, "This request has expired", message)
+        Self::new(StatusCode::BAD_REQUEST, "error-expired-title", "error-expired")
     }
 
     /// The app is not registered any more.
     pub fn unregistered() -> Self {
-        Self::bad_request("The app that you came from is no longer registered here.")
+        Self::bad_request("error-unregistered")
     }
 
     /// A single-use link was used, or is too old.
     pub fn spent_link() -> Self {
-        let message = "It was used already, a newer one was made, or it has expired. Ask for a new one.";
-        Self::new(StatusCode::GONE, "This link does not work any more", message)
+        Self::new(StatusCode::GONE, "error-link-title", "error-link")
     }
 
     /// Too much at once.
     pub fn busy() -> Self {
-        let message = "Wait a moment, then try again. Nothing was lost.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Too many people at once", message)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "error-busy-title", "error-busy")
     }
 
     /// Something broke on our side. What it was is for the log alone.
     pub fn broken(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "a page could not be answered");
-        let message = "Nothing was changed. Try again in a moment.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side", message)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "error-broken-title", "error-broken")
     }
 
-    /// With another status.
-    #[must_use]
-    pub fn with_status(mut self, status: StatusCode) -> Self {
-        self.status = status;
-        self
+    fn in_words(self, frame: Frame) -> ErrorWords {
+        let problem = self.problem.map(|problem| ("problem", Value::Own(problem)));
+        ErrorWords {
+            title: frame.text(self.title),
+            message: frame.with(self.message, problem.as_slice()),
+            advice: self.advice.map(|advice| frame.text(advice)),
+            frame,
+        }
     }
 }
 
+/// The page as it is shown.
+#[derive(Debug, Template, WebTemplate)]
+#[template(path = "page/error.html")]
+struct ErrorWords {
+    frame: Frame,
+    title: String,
+    message: String,
+    advice: Option<String>,
+}
+
+/// Puts an [`ErrorPage`] into words. It stands around the handlers, so that none of them needs to know who reads.
+pub async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let mut response = next.run(Request::from_parts(parts.clone(), body)).await;
+    let Some(error) = response.extensions_mut().remove::<ErrorPage>() else { return response };
+    let Ok(frame) = Frame::from_request_parts(&mut parts, &state).await;
+    let headers = page(PAGE_POLICY, &frame);
+    let (page, body) = (headers, error.in_words(frame)).into_response().into_parts();
+    response.headers_mut().extend(page.headers);
+    *response.body_mut() = body;
+    response
+}
+
 impl IntoResponse for ErrorPage {
+    /// An answer without words: [`render`] adds them.
     fn into_response(self) -> Response {
-        let status = self.status;
-        let template = WebTemplate(self);
-        (status, headers::page(headers::PAGE_POLICY), template).into_response()
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
     }
 }
 
@@ -113,4 +156,17 @@ impl From<InteractionError> for ErrorPage {
             InteractionError::Store(error) => error.into(),
         }
     }
+}
+
+/// The page in every state, for the tests of templates; they look at all pages in one place.
+#[cfg(test)]
+pub(crate) fn samples(frame: &Frame, _: &str) -> Vec<(&'static str, String)> {
+    [
+        ErrorPage::not_found(),
+        ErrorPage::unregistered(),
+        ErrorPage::unreadable(Sender::App, FormError::Encoding),
+        ErrorPage::unreadable(Sender::Browser, FormError::Repeated),
+    ]
+    .map(|page| ("error.html", page.in_words(frame.clone()).render().unwrap()))
+    .into()
 }

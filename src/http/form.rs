@@ -63,6 +63,19 @@ impl FormError {
             Self::Incomplete => StatusCode::REQUEST_TIMEOUT,
         }
     }
+
+    /// As the texts of pages name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Encoding => "encoding",
+            Self::Nul => "nul",
+            Self::TooMany => "too-many",
+            Self::Repeated => "repeated",
+            Self::MediaType => "media-type",
+            Self::TooLarge => "too-large",
+            Self::Incomplete => "incomplete",
+        }
+    }
 }
 
 impl Parameters {

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 
-use super::state::AppState;
+use super::{frame::Frame, state::AppState};
 
 /// For pages: nothing but our own styles and pictures; never in a frame; forms go nowhere but here.
 pub const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
@@ -40,12 +40,12 @@ fn add(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
     headers.entry(name).or_insert(HeaderValue::from_static(value));
 }
 
-/// A page's own headers: it is never kept, and may do nothing but what its policy says.
-pub fn page(policy: &'static str) -> [(HeaderName, HeaderValue); 3] {
+/// A page's own headers: it is never kept, may do nothing but what its policy says, and is in its reader's language.
+pub fn page(policy: &'static str, frame: &Frame) -> [(HeaderName, HeaderValue); 4] {
     [
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        // The language of the texts; others come with translated ones.
-        (header::CONTENT_LANGUAGE, HeaderValue::from_static("en")),
+        (header::CONTENT_LANGUAGE, HeaderValue::from_static(frame.language().tag())),
+        (header::VARY, HeaderValue::from_static("Accept-Language, Cookie")),
     ]
 }

@@ -18,8 +18,9 @@ use crate::{
     domain::session::{Session, SessionEnd},
     http::{
         csrf,
-        error_page::ErrorPage,
+        error_page::{ErrorPage, Sender},
         form::{Form, Parameters, Query},
+        frame::Frame,
         headers::{CLIENT_FORM_POLICY, page},
         session,
         state::AppState,
@@ -50,6 +51,7 @@ struct LogoutRequest {
 #[derive(Template, WebTemplate)]
 #[template(path = "page/logout.html")]
 struct LogoutPage {
+    frame: Frame,
     client_name: Option<String>,
     csrf: String,
     request: String,
@@ -75,15 +77,20 @@ fn decide(request: &LogoutRequest, session: Option<&Session>) -> Decision {
 }
 
 /// `GET /logout`
-pub async fn get(State(state): State<AppState>, visitor: Visitor, headers: HeaderMap, Query(query): Query) -> Response {
+pub async fn get(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    frame: Frame,
+    headers: HeaderMap,
+    Query(query): Query,
+) -> Response {
     let outcome = async {
-        let query =
-            query.map_err(|error| ErrorPage::bad_request(format!("The app sent a broken request: {error}.")))?;
+        let query = query.map_err(|error| ErrorPage::unreadable(Sender::App, error))?;
         let request = match query.get("l") {
             Some(sealed) => open(&state.app, sealed)?,
             None => parse(&state.app, &state.issuer, &query).await?,
         };
-        go_on(&state, &visitor, &headers, request).await
+        go_on(&state.app, &visitor, frame, &headers, request).await
     };
     visitor.remember(&state.app, outcome.await)
 }
@@ -92,33 +99,35 @@ pub async fn get(State(state): State<AppState>, visitor: Visitor, headers: Heade
 /// GET of our own.
 pub async fn post(State(state): State<AppState>, visitor: Visitor, headers: HeaderMap, Form(form): Form) -> Response {
     let outcome = async {
-        let form = form.map_err(|error| {
-            ErrorPage::bad_request(format!("The app sent a broken request: {error}.")).with_status(error.status())
-        })?;
+        let form = form.map_err(|error| ErrorPage::unreadable(Sender::App, error))?;
         if form.has("confirm") {
             return confirm(&state, &visitor, &headers, &form).await;
         }
         let request = parse(&state.app, &state.issuer, &form).await?;
-        let sealed = seal(&state.app, &request);
-        Ok(Redirect::to(&format!("/logout?l={sealed}")).into_response())
+        let mut query = Serializer::new(String::new());
+        query.append_pair("l", &seal(&state.app, &request));
+        if let Some(ui_locales) = form.get("ui_locales") {
+            query.append_pair("ui_locales", ui_locales);
+        }
+        Ok(Redirect::to(&format!("/logout?{}", query.finish())).into_response())
     };
     let outcome: Result<Response, ErrorPage> = outcome.await;
     outcome.into_response()
 }
 
 async fn parse(app: &App, issuer: &Issuer, parameters: &Parameters) -> Result<LogoutRequest, ErrorPage> {
-    let refused = |message: &str| Err(ErrorPage::bad_request(message));
+    let refused = |message| Err(ErrorPage::bad_request(message));
     if parameters.has_repeated() {
-        return refused("The app sent a parameter more than once.");
+        return refused("error-logout-repeated");
     }
     let hint = match parameters.get("id_token_hint").map(|hint| verify_hint(hint, &issuer.keyring, &issuer.url)) {
         None => None,
         Some(Ok(hint)) => Some(hint),
-        Some(Err(_)) => return refused("The app sent an ID token that this provider did not issue (id_token_hint)."),
+        Some(Err(_)) => return refused("error-logout-hint"),
     };
     let client_id = match (&hint, parameters.get("client_id")) {
         (Some(Hint { client, .. }), Some(named)) if client.as_str() != named => {
-            return refused("The app named another app than its ID token does (client_id).");
+            return refused("error-logout-app");
         }
         (Some(Hint { client, .. }), _) => Some(client.clone()),
         (None, named) => named.map(ClientId::new),
@@ -133,11 +142,9 @@ async fn parse(app: &App, issuer: &Issuer, parameters: &Parameters) -> Result<Lo
             Some(with_state(asked, parameters.get("state")))
         }
         (Some(_), Some(_)) => {
-            return refused(
-                "The app asked to send you to an address that it did not register (post_logout_redirect_uri).",
-            );
+            return refused("error-logout-redirect");
         }
-        (Some(_), None) => return refused("It is not known which app wants to send you on after signing out."),
+        (Some(_), None) => return refused("error-logout-nobody"),
     };
     Ok(LogoutRequest {
         redirect_to,
@@ -155,20 +162,20 @@ fn with_state(uri: &str, state: Option<&str>) -> String {
 }
 
 async fn go_on(
-    state: &AppState,
+    app: &App,
     visitor: &Visitor,
+    frame: Frame,
     headers: &HeaderMap,
     request: LogoutRequest,
 ) -> Result<Response, ErrorPage> {
-    let app = &state.app;
     let session = session::present(app, headers).await?;
     match (decide(&request, session.as_ref()), session) {
         (Decision::End, Some(session)) => end(app, visitor, &session, &request).await,
         (Decision::Ask, _) => {
             let sealed = seal(app, &request);
-            let question =
-                LogoutPage { client_name: request.client_name, csrf: csrf::token(app, visitor), request: sealed };
-            Ok((page(CLIENT_FORM_POLICY), question).into_response())
+            let (csrf, client_name) = (csrf::token(app, visitor), request.client_name);
+            let question = LogoutPage { frame, client_name, csrf, request: sealed };
+            Ok((page(CLIENT_FORM_POLICY, &question.frame), question).into_response())
         }
         (Decision::End | Decision::GoOn, _) => Ok(leave(app, &request)),
     }

@@ -18,6 +18,7 @@ use crate::{
     app::{App, Issuer},
     domain::{api::Apis, authorization::Prompt, user::SETTABLE_CLAIMS},
     http::state::AppState,
+    text::Language,
 };
 
 /// The document as it was last built, for the APIs that were registered then.
@@ -93,7 +94,7 @@ fn metadata(issuer: &str, apis: &Apis) -> Value {
         "request_uri_parameter_supported": false,
         "prompt_values_supported": Prompt::SUPPORTED,
         "authorization_response_iss_parameter_supported": true,
-        "ui_locales_supported": ["en"],
+        "ui_locales_supported": Language::ALL.map(Language::tag),
     })
 }
 

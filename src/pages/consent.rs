@@ -9,14 +9,12 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use countersign_types::{Scope, ScopeSet};
 use url::Url;
 
-use super::{Answer, resume, shown_client::ShownClient, unique};
+use super::{Answer, resume, scope_words::in_plain_words, shown_client::ShownClient, unique};
 use crate::{
     app::App,
     domain::{
-        api::Apis,
         client::{Client, RedirectUri},
         event::{AuditEntry, Event},
         session::Session,
@@ -25,6 +23,7 @@ use crate::{
         csrf,
         error_page::ErrorPage,
         form::{Form, FormError, Parameters, Query},
+        frame::Frame,
         headers::{CLIENT_FORM_POLICY, page},
         interaction::{self, Interaction},
         session,
@@ -94,7 +93,7 @@ impl Choice {
 
 /// Where the person is sent afterwards.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Destination {
+enum Destination {
     /// To the web site at this host.
     Site(String),
     /// To an app on their own device. Any app there could have asked (RFC 8252 §8.6).
@@ -111,44 +110,48 @@ impl Destination {
     }
 }
 
-/// What each scope means in plain words, ours first.
-fn in_plain_words(scope: &ScopeSet, apis: &Apis) -> Vec<String> {
-    let known = apis.all_scopes().filter(|name| scope.contains(name));
-    // Of an API that was removed meanwhile the names alone are left.
-    let forgotten = scope.iter().filter(|scope| !apis.knows(scope)).map(Scope::as_str);
-    let words = |name: &str| name.parse().ok().and_then(|scope| apis.text(&scope)).unwrap_or(name).to_owned();
-    known.chain(forgotten).map(words).collect()
-}
-
 /// The question.
 #[derive(Debug, Template, WebTemplate)]
 #[template(path = "page/consent.html")]
-pub(super) struct ConsentPage {
+struct ConsentPage {
+    frame: Frame,
     /// Where the form goes.
-    pub(super) action: String,
+    action: String,
     /// The form's token.
-    pub(super) csrf: String,
+    csrf: String,
     /// Who is asked: the answer counts for nobody else.
-    pub(super) session: String,
+    session: String,
     /// The app that asks.
-    pub(super) client: ShownClient,
+    client: ShownClient,
     /// Who is signed in.
-    pub(super) person: String,
+    person: String,
     /// Where someone else can sign in.
-    pub(super) switch_account: String,
+    switch_account: String,
     /// What the app may do afterwards.
-    pub(super) scopes: Vec<String>,
+    scopes: Vec<String>,
     /// Where the person is sent afterwards.
-    pub(super) destination: Destination,
+    destination: Destination,
 }
 
 /// `GET /consent?i=…`
-pub async fn get(State(state): State<AppState>, visitor: Visitor, headers: HeaderMap, Query(query): Query) -> Response {
-    let answer = show(&state.app, &visitor, &headers, query).await;
+pub async fn get(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    frame: Frame,
+    headers: HeaderMap,
+    Query(query): Query,
+) -> Response {
+    let answer = show(&state.app, &visitor, frame, &headers, query).await;
     visitor.remember(&state.app, answer)
 }
 
-async fn show(app: &App, visitor: &Visitor, headers: &HeaderMap, query: Result<Parameters, FormError>) -> Answer {
+async fn show(
+    app: &App,
+    visitor: &Visitor,
+    frame: Frame,
+    headers: &HeaderMap,
+    query: Result<Parameters, FormError>,
+) -> Answer {
     let question = match Request::parse(app, visitor, headers, query).await? {
         Request::Ask(question) => question,
         Request::Resume(sealed) => return Ok(resume(&sealed)),
@@ -162,10 +165,11 @@ async fn show(app: &App, visitor: &Visitor, headers: &HeaderMap, query: Result<P
         client: ShownClient::from(&*question.client),
         person: user.map(|user| user.display_name().to_owned()).unwrap_or_default(),
         switch_account: interaction::address("/login", &question.sealed),
-        scopes: in_plain_words(&request.scope, &*app.store.apis().await?),
+        scopes: in_plain_words(&request.scope, &*app.store.apis().await?, &frame),
         destination: Destination::of(&request.redirect_uri),
+        frame,
     };
-    Ok((page(CLIENT_FORM_POLICY), form).into_response())
+    Ok((page(CLIENT_FORM_POLICY, &form.frame), form).into_response())
 }
 
 /// `POST /consent?i=…`
@@ -199,7 +203,7 @@ async fn take(
         Some(Choice::Approve) => question.approve(app, visitor).await,
         Some(Choice::Deny) => question.deny(app, visitor).await,
         Some(Choice::OfAnother) => Ok(resume(&question.sealed)),
-        None => Err(ErrorPage::bad_request("Neither yes nor no arrived. Go back and choose one of the two.")),
+        None => Err(ErrorPage::bad_request("consent-undecided")),
     }
 }
 
@@ -233,14 +237,30 @@ impl Question {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+pub(super) fn samples(frame: &Frame, text: &str) -> Vec<super::tests::Sample> {
+    let own = || text.to_owned();
+    [Destination::Site(own()), Destination::ThisDevice]
+        .map(|destination| ConsentPage {
+            frame: frame.clone(),
+            action: own(),
+            csrf: own(),
+            session: own(),
+            client: ShownClient::sample(text, destination == Destination::ThisDevice),
+            person: own(),
+            switch_account: own(),
+            scopes: vec![own(), own()],
+            destination,
+        })
+        .map(|page| ("consent.html", page.render().unwrap()))
+        .into()
+}
 
+#[cfg(test)]
+mod tests {
     use chrono::{DateTime, Utc};
     use countersign_types::{SessionId, UserId};
 
     use super::*;
-    use crate::domain::api::Api;
 
     fn choice(form: &str) -> Option<Choice> {
         let at = DateTime::<Utc>::UNIX_EPOCH;
@@ -271,18 +291,6 @@ mod tests {
     fn a_choice_counts_only_for_whoever_was_asked() {
         assert_eq!(choice("session=other&approve=1"), Some(Choice::OfAnother));
         assert_eq!(choice("approve=1"), Some(Choice::OfAnother));
-    }
-
-    #[test]
-    fn scopes_are_told_in_the_registered_words_with_openid_first() {
-        let api = Api {
-            uri: "https://journal.example/".to_owned(),
-            scopes: BTreeMap::from([("a.read".parse().unwrap(), "Read your journal".to_owned())]),
-            roles: false,
-            clients: BTreeSet::new(),
-        };
-        let words = in_plain_words(&"a.read email gone openid".parse().unwrap(), &Apis::new(vec![api]));
-        assert_eq!(words, ["Know who you are", "See your mail address", "Read your journal", "gone"]);
     }
 
     #[test]

@@ -3,8 +3,6 @@
 //! Opening a link spends nothing, since mail programs open links too; nor does a form with something wrong in it. The
 //! token stands in addresses of ours and nowhere else, least of all in a log.
 
-use std::fmt;
-
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::{
@@ -13,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Answer, WRONG_INPUT, go_to, unique};
+use super::{Answer, WRONG_INPUT, go_to, password_words, unique};
 use crate::{
     app::App,
     domain::{
@@ -25,6 +23,7 @@ use crate::{
         csrf,
         error_page::ErrorPage,
         form::{Form, FormError, Parameters, Query},
+        frame::Frame,
         headers::{PAGE_POLICY, page},
         state::AppState,
         visitor::Visitor,
@@ -90,7 +89,7 @@ impl Request {
 
 /// What is wrong with a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Problem {
+enum Problem {
     /// The mail address.
     Email(InvalidName),
     /// The user name.
@@ -110,35 +109,15 @@ impl Problem {
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
-}
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The text that tells it.
+    fn text(self) -> &'static str {
         match self {
-            Self::Email(InvalidName::Email) => f.write_str("This is not a mail address. Write it as name@example.com."),
-            Self::Username(InvalidName::Username) => {
-                f.write_str("A user name has 1 to 64 characters, none of them a space or an @.")
-            }
-            // Each names its own; the compiler does not know.
-            Self::Email(InvalidName::Username) | Self::Username(InvalidName::Email) => {
-                f.write_str("This is not a name.")
-            }
-            Self::Password(PasswordError::TooShort) => f.write_str("This is too short. Choose at least 8 characters."),
-            Self::Password(PasswordError::TooLong) => f.write_str("This is too long. Choose at most 128 characters."),
-            Self::Password(PasswordError::Common) => {
-                f.write_str("This is one of the first passwords that anybody would try. Choose another.")
-            }
-            Self::Password(PasswordError::NearWord) => {
-                f.write_str("This contains your name, your mail address or the name of this place. Choose one without.")
-            }
-            Self::Password(PasswordError::Weak) => {
-                f.write_str("This is easy to guess. Choose a longer one, or words that nobody else would put together.")
-            }
-            Self::Password(PasswordError::Breached) => f.write_str(
-                "This password was stolen somewhere and is in the lists that thieves try. Choose another, there too.",
-            ),
-            Self::Taken => f.write_str("This mail address or user name belongs to another account."),
-            Self::Busy => f.write_str("The server is busy at the moment. Wait a few seconds, then try again."),
+            Self::Email(_) => "link-wrong-email",
+            Self::Username(_) => "link-wrong-username",
+            Self::Password(error) => password_words::refusal(error),
+            Self::Taken => "link-taken",
+            Self::Busy => "link-busy",
         }
     }
 }
@@ -146,19 +125,20 @@ impl fmt::Display for Problem {
 /// The form of a link.
 #[derive(Debug, Template, WebTemplate)]
 #[template(path = "page/link.html")]
-pub(super) struct LinkPage {
+struct LinkPage {
+    frame: Frame,
     /// Stands in the address of the page: the form goes back there.
-    pub(super) token: String,
+    token: String,
     /// The form's token.
-    pub(super) csrf: String,
+    csrf: String,
     /// Whose password is chosen; `None` where the first administrator is made.
-    pub(super) account: Option<String>,
+    account: Option<String>,
     /// The mail address as it was filled in.
-    pub(super) email: String,
+    email: String,
     /// The user name as it was filled in.
-    pub(super) username: String,
+    username: String,
     /// What is wrong with it.
-    pub(super) problem: Option<Problem>,
+    problem: Option<Problem>,
 }
 
 impl LinkPage {
@@ -178,11 +158,20 @@ impl LinkPage {
 /// Says that the link has done its work.
 #[derive(Debug, Template, WebTemplate)]
 #[template(path = "page/link_done.html")]
-pub(super) struct DonePage;
+struct DonePage {
+    frame: Frame,
+}
 
-fn show(app: &App, visitor: &Visitor, link: Link, filled: &Parameters, problem: Option<Problem>) -> Response {
-    let text = |name| filled.owned(name).unwrap_or_default();
+/// What is in the form when it is shown.
+struct Filled<'a> {
+    form: &'a Parameters,
+    problem: Option<Problem>,
+}
+
+fn show(app: &App, visitor: &Visitor, frame: Frame, link: Link, filled: &Filled<'_>) -> Response {
+    let text = |name| filled.form.owned(name).unwrap_or_default();
     let form = LinkPage {
+        frame,
         token: link.token,
         csrf: csrf::token(app, visitor),
         account: match link.purpose {
@@ -191,27 +180,35 @@ fn show(app: &App, visitor: &Visitor, link: Link, filled: &Parameters, problem: 
         },
         email: text("email"),
         username: text("username"),
-        problem,
+        problem: filled.problem,
     };
-    (problem.map_or(StatusCode::OK, Problem::status), page(PAGE_POLICY), form).into_response()
+    let status = filled.problem.map_or(StatusCode::OK, Problem::status);
+    (status, page(PAGE_POLICY, &form.frame), form).into_response()
 }
 
 /// `GET /link?t=…`
-pub async fn get(State(state): State<AppState>, visitor: Visitor, Query(query): Query) -> Response {
-    let link = Link::open(&state.app, query).await;
-    let answer = link.map(|link| show(&state.app, &visitor, link, &Parameters::default(), None));
+pub async fn get(State(state): State<AppState>, visitor: Visitor, frame: Frame, Query(query): Query) -> Response {
+    let empty = Filled { form: &Parameters::default(), problem: None };
+    let answer = Link::open(&state.app, query).await.map(|link| show(&state.app, &visitor, frame, link, &empty));
     visitor.remember(&state.app, answer)
 }
 
 /// `POST /link?t=…`
-pub async fn post(State(state): State<AppState>, visitor: Visitor, Query(query): Query, Form(form): Form) -> Response {
-    let answer = follow(&state.app, &visitor, query, form).await;
+pub async fn post(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    frame: Frame,
+    Query(query): Query,
+    Form(form): Form,
+) -> Response {
+    let answer = follow(&state.app, &visitor, frame, query, form).await;
     visitor.remember(&state.app, answer)
 }
 
 async fn follow(
     app: &App,
     visitor: &Visitor,
+    frame: Frame,
     query: Result<Parameters, FormError>,
     form: Result<Parameters, FormError>,
 ) -> Answer {
@@ -232,7 +229,7 @@ async fn follow(
             Err(error @ (LinkError::Hash(_) | LinkError::Store(_))) => return Err(ErrorPage::broken(&error)),
         },
     };
-    Ok(show(app, visitor, link, &form, Some(problem)))
+    Ok(show(app, visitor, frame, link, &Filled { form: &form, problem: Some(problem) }))
 }
 
 async fn act(app: &App, digest: &Digest, request: Request) -> Result<(), LinkError> {
@@ -246,8 +243,34 @@ async fn act(app: &App, digest: &Digest, request: Request) -> Result<(), LinkErr
 }
 
 /// `GET /link/done`
-pub async fn done() -> Response {
-    (page(PAGE_POLICY), DonePage).into_response()
+pub async fn done(frame: Frame) -> Response {
+    (page(PAGE_POLICY, &frame), DonePage { frame }).into_response()
+}
+
+#[cfg(test)]
+pub(super) fn samples(frame: &Frame, text: &str) -> Vec<super::tests::Sample> {
+    let own = || text.to_owned();
+    let problems = [
+        Problem::Email(InvalidName::Email),
+        Problem::Username(InvalidName::Username),
+        Problem::Password(PasswordError::TooShort),
+        Problem::Password(PasswordError::TooLong),
+        Problem::Password(PasswordError::Common),
+        Problem::Password(PasswordError::NearWord),
+        Problem::Password(PasswordError::Weak),
+        Problem::Password(PasswordError::Breached),
+        Problem::Taken,
+        Problem::Busy,
+    ];
+    let mut samples = vec![("link_done.html", DonePage { frame: frame.clone() }.render().unwrap())];
+    for problem in [None].into_iter().chain(problems.map(Some)) {
+        for account in [None, Some(own())] {
+            let (frame, email, username) = (frame.clone(), own(), own());
+            let page = LinkPage { frame, token: own(), csrf: own(), account, email, username, problem };
+            samples.push(("link.html", page.render().unwrap()));
+        }
+    }
+    samples
 }
 
 #[cfg(test)]

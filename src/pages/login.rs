@@ -3,14 +3,14 @@
 //! With `i` the sign-in is for an app, and goes on at `/authorize/resume`; with `to`, for a page of the account area; without
 //! either it ends at the start page.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::{
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, IntoResponseParts, Response},
 };
 
 use super::{Answer, WRONG_INPUT, shown_client::ShownClient, unique};
@@ -21,6 +21,7 @@ use crate::{
         csrf,
         error_page::ErrorPage,
         form::{Form, FormError, Parameters, Query},
+        frame::Frame,
         headers::{CLIENT_FORM_POLICY, PAGE_POLICY, page},
         interaction::{self, Interaction},
         owner::{self, Place},
@@ -73,7 +74,7 @@ pub(super) enum Refusal {
     /// Name and password do not belong together.
     Mismatch,
     /// Too many tries.
-    Throttled(Wait),
+    Throttled(Duration),
     /// Too many people at once.
     Busy,
 }
@@ -87,11 +88,12 @@ impl Refusal {
         }
     }
 
-    fn retry_after(self) -> Option<Wait> {
+    /// After how many seconds another try makes sense.
+    fn retry_after(self) -> Option<u64> {
         match self {
             Self::Mismatch => None,
-            Self::Throttled(wait) => Some(wait),
-            Self::Busy => Some(Wait(2)),
+            Self::Throttled(wait) => Some(wait.as_secs()),
+            Self::Busy => Some(2),
         }
     }
 }
@@ -103,7 +105,7 @@ impl TryFrom<LoginError> for Refusal {
     fn try_from(error: LoginError) -> Result<Self, LoginError> {
         match error {
             LoginError::Invalid => Ok(Self::Mismatch),
-            LoginError::Throttled(throttled) => Ok(Self::Throttled(throttled.retry_after.into())),
+            LoginError::Throttled(throttled) => Ok(Self::Throttled(whole_seconds(throttled.retry_after))),
             LoginError::Busy => Ok(Self::Busy),
             LoginError::Hash(_) | LoginError::Store(_) => Err(error),
         }
@@ -111,39 +113,31 @@ impl TryFrom<LoginError> for Refusal {
 }
 
 /// How long to wait: whole seconds, rounded up, at least one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wait(pub(super) u64);
-
-impl From<Duration> for Wait {
-    fn from(time: Duration) -> Self {
-        Self((time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1))
-    }
+fn whole_seconds(time: Duration) -> Duration {
+    Duration::from_secs((time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1))
 }
 
-impl fmt::Display for Wait {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            1 => write!(f, "1 second"),
-            seconds @ ..=90 => write!(f, "{seconds} seconds"),
-            seconds => write!(f, "{} minutes", seconds.div_ceil(60)),
-        }
-    }
+/// What is in the form when it is shown.
+struct Filled<'a> {
+    username: &'a str,
+    refusal: Option<Refusal>,
 }
 
 /// The sign-in form.
 #[derive(Debug, Template, WebTemplate)]
 #[template(path = "page/login.html")]
-pub(super) struct LoginPage {
+struct LoginPage {
+    frame: Frame,
     /// Where the form goes.
-    pub(super) action: String,
+    action: String,
     /// The form's token.
-    pub(super) csrf: String,
+    csrf: String,
     /// The app that the sign-in is for.
-    pub(super) client: Option<ShownClient>,
+    client: Option<ShownClient>,
     /// What stands in the name field.
-    pub(super) username: String,
+    username: String,
     /// Why the last try failed.
-    pub(super) refusal: Option<Refusal>,
+    refusal: Option<Refusal>,
 }
 
 impl LoginPage {
@@ -152,7 +146,8 @@ impl LoginPage {
     }
 }
 
-fn show(app: &App, visitor: &Visitor, purpose: &Purpose, username: &str, refusal: Option<Refusal>) -> Response {
+fn show(app: &App, visitor: &Visitor, frame: Frame, purpose: &Purpose, filled: &Filled<'_>) -> Response {
+    let refusal = filled.refusal;
     let (action, client, policy) = match purpose {
         // An app that needs no consent gets its answer at the end of this form's redirects.
         Purpose::App { sealed, client, .. } => {
@@ -162,15 +157,15 @@ fn show(app: &App, visitor: &Visitor, purpose: &Purpose, username: &str, refusal
         Purpose::Plain => ("/login".to_owned(), None, PAGE_POLICY),
     };
     let csrf = csrf::token(app, visitor);
-    let form = LoginPage { action, csrf, client, username: shorten(username).to_owned(), refusal };
-    answer(refusal, policy, form)
+    let form = LoginPage { frame, action, csrf, client, username: shorten(filled.username).to_owned(), refusal };
+    answer(refusal, page(policy, &form.frame), form)
 }
 
 /// A form that asks for a proof, with the status that tells what was wrong with the last one.
-pub(super) fn answer(refusal: Option<Refusal>, policy: &'static str, form: impl IntoResponse) -> Response {
+pub(super) fn answer(refusal: Option<Refusal>, headers: impl IntoResponseParts, form: impl IntoResponse) -> Response {
     let status = refusal.map_or(StatusCode::OK, Refusal::status);
-    let mut response = (status, page(policy), form).into_response();
-    if let Some(Wait(seconds)) = refusal.and_then(Refusal::retry_after) {
+    let mut response = (status, headers, form).into_response();
+    if let Some(seconds) = refusal.and_then(Refusal::retry_after) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
@@ -181,11 +176,11 @@ fn shorten(name: &str) -> &str {
 }
 
 /// `GET /login`
-pub async fn get(State(state): State<AppState>, visitor: Visitor, Query(query): Query) -> Response {
+pub async fn get(State(state): State<AppState>, visitor: Visitor, frame: Frame, Query(query): Query) -> Response {
     let purpose = Purpose::open(&state.app, &visitor, query).await;
     let answer = purpose.map(|purpose| {
         let username = if let Purpose::App { login_hint, .. } = &purpose { login_hint } else { "" };
-        show(&state.app, &visitor, &purpose, username, None)
+        show(&state.app, &visitor, frame, &purpose, &Filled { username, refusal: None })
     });
     visitor.remember(&state.app, answer)
 }
@@ -194,17 +189,19 @@ pub async fn get(State(state): State<AppState>, visitor: Visitor, Query(query): 
 pub async fn post(
     State(state): State<AppState>,
     visitor: Visitor,
+    frame: Frame,
     headers: HeaderMap,
     Query(query): Query,
     Form(form): Form,
 ) -> Response {
-    let answer = take(&state.app, &visitor, &headers, query, form).await;
+    let answer = take(&state.app, &visitor, frame, &headers, query, form).await;
     visitor.remember(&state.app, answer)
 }
 
 async fn take(
     app: &App,
     visitor: &Visitor,
+    frame: Frame,
     headers: &HeaderMap,
     query: Result<Parameters, FormError>,
     form: Result<Parameters, FormError>,
@@ -224,29 +221,32 @@ async fn take(
         },
         Err(error) => Refusal::try_from(error).map_err(|error| ErrorPage::broken(&error))?,
     };
-    Ok(show(app, visitor, &purpose, username, Some(refusal)))
+    Ok(show(app, visitor, frame, &purpose, &Filled { username, refusal: Some(refusal) }))
+}
+
+#[cfg(test)]
+pub(super) fn samples(frame: &Frame, text: &str) -> Vec<super::tests::Sample> {
+    let own = || text.to_owned();
+    let refusals = [Refusal::Mismatch, Refusal::Throttled(Duration::from_secs(8)), Refusal::Busy].map(Some);
+    let mut samples = Vec::new();
+    for refusal in [None].into_iter().chain(refusals) {
+        for client in [None, Some(ShownClient::sample(text, true)), Some(ShownClient::sample(text, false))] {
+            let page = LoginPage { frame: frame.clone(), action: own(), csrf: own(), client, username: own(), refusal };
+            samples.push(("login.html", page.render().unwrap()));
+        }
+    }
+    samples
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn wait(millis: u64) -> Wait {
-        Duration::from_millis(millis).into()
-    }
-
     #[test]
     fn waits_are_rounded_up() {
-        assert_eq!(wait(0), Wait(1));
-        assert_eq!(wait(1_001), Wait(2));
-        assert_eq!(wait(900_000), Wait(900));
-    }
-
-    #[test]
-    fn waits_are_told_in_words() {
-        assert_eq!(wait(1).to_string(), "1 second");
-        assert_eq!(wait(64_000).to_string(), "64 seconds");
-        assert_eq!(wait(128_000).to_string(), "3 minutes");
+        for (millis, seconds) in [(0, 1), (1_001, 2), (900_000, 900)] {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)), Duration::from_secs(seconds));
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //!
 //! Pages know nothing of the protocol. Those that a sign-in passes through get the sealed request in `i` and end with a
 //! redirect to [`interaction::RESUME`], where it is decided what comes next.
+//!
+//! Every page has a [`frame`](crate::http::frame): its template takes all texts from there. Beside it stand `samples`, the
+//! page in every state, which the tests of templates look at.
 
 pub mod account;
 pub mod assets;
@@ -9,6 +12,8 @@ pub mod consent;
 pub mod link;
 pub mod login;
 pub mod logo;
+mod password_words;
+mod scope_words;
 mod shown_client;
 pub mod signed_out;
 pub mod start;
@@ -19,7 +24,7 @@ use axum::{
 };
 
 use crate::http::{
-    error_page::ErrorPage,
+    error_page::{ErrorPage, Sender},
     form::{FormError, Parameters},
     interaction,
 };
@@ -42,9 +47,7 @@ fn go_to(path: &str) -> Response {
 
 /// Parameters for a page of ours, each of them once.
 fn unique(parameters: Result<Parameters, FormError>) -> Result<Parameters, ErrorPage> {
-    parameters.and_then(Parameters::unique).map_err(|error| {
-        ErrorPage::bad_request(format!("Your browser sent a broken request: {error}.")).with_status(error.status())
-    })
+    parameters.and_then(Parameters::unique).map_err(|error| ErrorPage::unreadable(Sender::Browser, error))
 }
 
 #[cfg(test)]

@@ -33,6 +33,22 @@ impl From<&Client> for ShownClient {
     }
 }
 
+#[cfg(test)]
+impl ShownClient {
+    /// An app with this text wherever it could write one.
+    pub(super) fn sample(text: &str, has_logo: bool) -> Self {
+        let link = || has_logo.then(|| text.to_owned());
+        Self {
+            id: text.to_owned(),
+            name: text.to_owned(),
+            initial: text.chars().take(1).collect(),
+            has_logo,
+            policy_uri: link(),
+            tos_uri: link(),
+        }
+    }
+}
+
 /// The first letter or digit of a name.
 fn initial(name: &str) -> String {
     name.chars().find(|c| c.is_alphanumeric()).map_or_else(|| "·".to_owned(), |first| first.to_uppercase().collect())

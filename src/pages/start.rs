@@ -7,6 +7,7 @@ use axum::{extract::State, http::HeaderMap, response::IntoResponse};
 use super::Answer;
 use crate::{
     http::{
+        frame::Frame,
         headers::{PAGE_POLICY, page},
         session,
         state::AppState,
@@ -17,25 +18,36 @@ use crate::{
 /// The start page.
 #[derive(Debug, Template, WebTemplate)]
 #[template(path = "page/start.html")]
-pub(super) struct StartPage {
+struct StartPage {
+    frame: Frame,
     /// Where this provider is to be found.
-    pub(super) issuer: String,
+    issuer: String,
     /// Who is signed in.
-    pub(super) person: Option<String>,
+    person: Option<String>,
     /// The version, on a development start. Elsewhere it is nobody's business.
-    pub(super) development: Option<&'static str>,
+    development: Option<&'static str>,
 }
 
 /// `GET /`
-pub async fn get(State(AppState { app, issuer }): State<AppState>, headers: HeaderMap) -> Answer {
+pub async fn get(State(AppState { app, issuer }): State<AppState>, frame: Frame, headers: HeaderMap) -> Answer {
     let user = match session::present(&app, &headers).await? {
         Some(session) => account::find(&mut app.store.read().await?, &session.user).await?,
         None => None,
     };
     let start = StartPage {
+        frame,
         issuer: issuer.url.clone(),
         person: user.map(|user| user.display_name().to_owned()),
         development: app.is_development().then_some(env!("CARGO_PKG_VERSION")),
     };
-    Ok((page(PAGE_POLICY), start).into_response())
+    Ok((page(PAGE_POLICY, &start.frame), start).into_response())
+}
+
+#[cfg(test)]
+pub(super) fn samples(frame: &Frame, text: &str) -> Vec<super::tests::Sample> {
+    let own = || text.to_owned();
+    [(None, Some("1.2.3")), (Some(own()), Some("1.2.3")), (None, None), (Some(own()), None)]
+        .map(|(person, development)| StartPage { frame: frame.clone(), issuer: own(), person, development })
+        .map(|page| ("start.html", page.render().unwrap()))
+        .into()
 }

@@ -3,113 +3,61 @@
 use std::collections::BTreeSet;
 
 use askama::Template;
-use axum::{body::to_bytes, response::IntoResponse};
 
-use super::{
-    account::{Navigation, OverviewPage, confirm::ConfirmPage},
-    consent::{ConsentPage, Destination},
-    link::{DonePage, LinkPage, Problem},
-    login::{LoginPage, Refusal, Wait},
-    shown_client::ShownClient,
-    signed_out::SignedOutPage,
-    start::StartPage,
-};
+use super::{account, consent, link, login, signed_out, start};
 use crate::{
-    domain::{credential::PasswordError, user::InvalidName},
-    http::{error_page::ErrorPage, owner::Place},
+    http::{error_page, frame::Frame},
+    text::Language,
 };
+
+/// A rendered page, under the name of its template.
+pub(super) type Sample = (&'static str, String);
+
+/// Every page in every state, with this text wherever text comes from elsewhere.
+const PAGES: [fn(&Frame, &str) -> Vec<Sample>; 9] = [
+    account::confirm::samples,
+    account::samples,
+    consent::samples,
+    error_page::samples,
+    link::samples,
+    login::samples,
+    logout_samples,
+    signed_out::samples,
+    start::samples,
+];
 
 /// Markup, an attribute's end, an override of the writing direction, and no end.
 fn hostile() -> String {
     format!("\"'><script>alert(1)</script>\u{202e}&amp;{}", "x".repeat(2_000))
 }
 
-fn client(text: &str, has_logo: bool) -> ShownClient {
-    ShownClient {
-        id: text.to_owned(),
-        name: text.to_owned(),
-        initial: text.chars().take(1).collect(),
-        has_logo,
-        policy_uri: has_logo.then(|| text.to_owned()),
-        tos_uri: has_logo.then(|| text.to_owned()),
-    }
-}
-
 /// The page that `oauth/end_session.rs` renders.
 #[derive(Template)]
 #[template(path = "page/logout.html")]
 struct LogoutPage {
+    frame: Frame,
     client_name: Option<String>,
     csrf: String,
     request: String,
 }
 
-/// Every page in every state, with this text wherever text comes from elsewhere, under the name of its template.
-async fn every_page(text: &str) -> Vec<(&'static str, String)> {
+fn logout_samples(frame: &Frame, text: &str) -> Vec<Sample> {
     let own = || text.to_owned();
-    let mut pages = Vec::new();
+    [None, Some(own())]
+        .map(|client_name| LogoutPage { frame: frame.clone(), client_name, csrf: own(), request: own() })
+        .map(|page| ("logout.html", page.render().unwrap()))
+        .into()
+}
 
-    let refusals = [Refusal::Mismatch, Refusal::Throttled(Wait(8)), Refusal::Busy].map(Some);
-    for refusal in [None].into_iter().chain(refusals) {
-        for client in [None, Some(client(text, true)), Some(client(text, false))] {
-            let page = LoginPage { action: own(), csrf: own(), client, username: own(), refusal };
-            pages.push(("login.html", page.render().unwrap()));
-        }
-    }
-    for destination in [Destination::Site(own()), Destination::ThisDevice] {
-        let page = ConsentPage {
-            action: own(),
-            csrf: own(),
-            session: own(),
-            client: client(text, destination == Destination::ThisDevice),
-            person: own(),
-            switch_account: own(),
-            scopes: vec![own(), own()],
-            destination,
-        };
-        pages.push(("consent.html", page.render().unwrap()));
-    }
-    for problem in [
-        None,
-        Some(Problem::Email(InvalidName::Email)),
-        Some(Problem::Username(InvalidName::Username)),
-        Some(Problem::Password(PasswordError::TooShort)),
-        Some(Problem::Password(PasswordError::TooLong)),
-        Some(Problem::Password(PasswordError::Common)),
-        Some(Problem::Password(PasswordError::NearWord)),
-        Some(Problem::Password(PasswordError::Weak)),
-        Some(Problem::Password(PasswordError::Breached)),
-        Some(Problem::Taken),
-        Some(Problem::Busy),
-    ] {
-        for account in [None, Some(own())] {
-            let page = LinkPage { token: own(), csrf: own(), account, email: own(), username: own(), problem };
-            pages.push(("link.html", page.render().unwrap()));
-        }
-    }
-    for (person, development) in
-        [(None, Some("1.2.3")), (Some(own()), Some("1.2.3")), (None, None), (Some(own()), None)]
-    {
-        pages.push(("start.html", StartPage { issuer: own(), person, development }.render().unwrap()));
-    }
-    for username in [None, Some(own())] {
-        let navigation = Navigation { here: Place::Overview };
-        let email_verified = username.is_none();
-        let page = OverviewPage { navigation, name: own(), email: own(), email_verified, username };
-        pages.push(("account.html", page.render().unwrap()));
-    }
-    for refusal in [None].into_iter().chain(refusals) {
-        let page = ConfirmPage { action: own(), csrf: own(), account: own(), back: "/account", refusal };
-        pages.push(("account_confirm.html", page.render().unwrap()));
-    }
-    for client_name in [None, Some(own())] {
-        pages.push(("logout.html", LogoutPage { client_name, csrf: own(), request: own() }.render().unwrap()));
-    }
-    let error = to_bytes(ErrorPage::bad_request(text).into_response().into_body(), usize::MAX).await.unwrap();
-    pages.push(("error.html", String::from_utf8(error.to_vec()).unwrap()));
-    pages.push(("signed_out.html", SignedOutPage.render().unwrap()));
-    pages.push(("link_done.html", DonePage.render().unwrap()));
-    pages
+/// All samples in one language.
+fn pages_in(language: Language, text: &str) -> Vec<Sample> {
+    let frame = Frame::sample(language);
+    PAGES.iter().flat_map(|samples| samples(&frame, text)).collect()
+}
+
+/// All samples in all languages.
+fn every_page(text: &str) -> Vec<Sample> {
+    Language::ALL.into_iter().flat_map(|language| pages_in(language, text)).collect()
 }
 
 /// The tags of a page, without their angle brackets.
@@ -123,18 +71,18 @@ fn attribute<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
     tags(html).filter_map(|tag| tag.split_once(&start)?.1.split('"').next()).collect()
 }
 
-#[tokio::test]
-async fn every_template_is_rendered_here() {
-    let seen: BTreeSet<_> = every_page("text").await.into_iter().map(|(template, _)| template.to_owned()).collect();
+#[test]
+fn every_template_is_rendered_here() {
+    let seen: BTreeSet<_> = every_page("text").into_iter().map(|(template, _)| template.to_owned()).collect();
     let there = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/page")).unwrap();
     let there: BTreeSet<_> = there.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(seen, there);
 }
 
-#[tokio::test]
-async fn no_text_becomes_markup() {
-    let plain: Vec<_> = every_page("text").await;
-    for ((template, html), (_, expected)) in every_page(&hostile()).await.iter().zip(&plain) {
+#[test]
+fn no_text_becomes_markup() {
+    let plain: Vec<_> = every_page("text");
+    for ((template, html), (_, expected)) in every_page(&hostile()).iter().zip(&plain) {
         assert!(!html.contains("<script"), "{template}");
         let names = |html: &str| -> Vec<String> {
             tags(html).map(|tag| tag.split_whitespace().next().unwrap_or_default().to_owned()).collect()
@@ -143,9 +91,9 @@ async fn no_text_becomes_markup() {
     }
 }
 
-#[tokio::test]
-async fn names_cannot_turn_the_text_around_them() {
-    for (template, html) in every_page(&hostile()).await {
+#[test]
+fn names_cannot_turn_the_text_around_them() {
+    for (template, html) in every_page(&hostile()) {
         for line in html.lines().filter(|line| line.contains('\u{202e}') && !line.contains("<title>")) {
             // Between tags; what stands in an attribute is not laid out.
             let bare = tags(line).zip(line.split('<').skip(1)).all(|(tag, rest)| {
@@ -158,10 +106,9 @@ async fn names_cannot_turn_the_text_around_them() {
     }
 }
 
-#[tokio::test]
-async fn pages_have_what_readers_of_any_kind_need() {
-    for (template, html) in every_page("text").await {
-        assert!(html.starts_with("<!doctype html>\n<html lang=\"en\">"), "{template}: document type and language");
+#[test]
+fn pages_have_what_readers_of_any_kind_need() {
+    for (template, html) in every_page("text") {
         assert_eq!(html.matches("<h1>").count(), 1, "{template}: one headline");
         assert_eq!(html.matches("<main").count(), 1, "{template}: one main part");
         let title = html.split_once("<title>").unwrap().1.split_once("</title>").unwrap().0;
@@ -188,9 +135,9 @@ async fn pages_have_what_readers_of_any_kind_need() {
     }
 }
 
-#[tokio::test]
-async fn pages_obey_their_own_content_security_policy() {
-    for (template, html) in every_page("text").await {
+#[test]
+fn pages_obey_their_own_content_security_policy() {
+    for (template, html) in every_page("text") {
         for tag in tags(&html) {
             assert!(!tag.starts_with("script") && !tag.starts_with("style"), "{template}: <{tag}>");
             assert!(!tag.contains(" style=") && !tag.contains(" on"), "{template}: <{tag}>");
@@ -201,9 +148,9 @@ async fn pages_obey_their_own_content_security_policy() {
     }
 }
 
-#[tokio::test]
-async fn every_form_is_a_post_with_a_token() {
-    for (template, html) in every_page("text").await {
+#[test]
+fn every_form_is_a_post_with_a_token() {
+    for (template, html) in every_page("text") {
         for form in html.split("<form").skip(1) {
             let form = form.split_once("</form>").unwrap().0;
             assert!(form.starts_with(" method=\"post\" action=\""), "{template}");
@@ -212,14 +159,31 @@ async fn every_form_is_a_post_with_a_token() {
     }
 }
 
-#[tokio::test]
-async fn logos_come_from_our_own_origin() {
-    let html = LoginPage {
-        action: String::new(),
-        csrf: String::new(),
-        client: Some(client("a/b?c \"", true)),
-        username: String::new(),
-        refusal: None,
-    };
-    assert!(html.render().unwrap().contains("<img src=\"/client-logo/a%2Fb%3Fc%20%22\" alt=\"\""));
+#[test]
+fn logos_come_from_our_own_origin() {
+    let logo = "<img src=\"/client-logo/a%2Fb%3Fc%20%22\" alt=\"\"";
+    assert!(login::samples(&Frame::sample(Language::English), "a/b?c \"").iter().any(|(_, html)| html.contains(logo)));
+}
+
+/// What stands between the tags of a page, apart from code and what others wrote.
+fn texts(html: &str) -> Vec<&str> {
+    html.split('<')
+        .filter_map(|rest| rest.split_once('>'))
+        .filter(|(tag, _)| !matches!(*tag, "code" | "pre" | "bdi"))
+        .map(|(_, text)| text.trim())
+        .collect()
+}
+
+#[test]
+fn pages_name_their_language_and_leave_no_text_in_another() {
+    let [english, german] = Language::ALL.map(|language| pages_in(language, "text"));
+    for ((template, english), (_, german)) in english.iter().zip(&german) {
+        assert!(english.starts_with("<!doctype html>\n<html lang=\"en\">"), "{template}");
+        assert!(german.starts_with("<!doctype html>\n<html lang=\"de\">"), "{template}");
+        for (english, german) in texts(english).into_iter().zip(texts(german)) {
+            // Single words may be the same in both; names of standards are.
+            let is_translated = english != german || !english.contains(' ') || english == "Discovery (OpenID Connect)";
+            assert!(is_translated, "{template}: {english:?} in both languages");
+        }
+    }
 }

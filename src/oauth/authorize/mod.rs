@@ -15,7 +15,7 @@ pub use resume::get as resume;
 
 use self::request::Refused;
 use crate::http::{
-    error_page::ErrorPage,
+    error_page::{ErrorPage, Sender},
     form::{Form, FormError, Parameters, Query},
     interaction::{Interaction, RESUME, address},
     state::AppState,
@@ -45,8 +45,7 @@ pub async fn post(State(state): State<AppState>, visitor: Visitor, Form(form): F
 
 /// The request that the parameters make, or the answer that tells what is wrong with them.
 async fn read(state: &AppState, parameters: Result<Parameters, FormError>) -> Result<Interaction, Response> {
-    let page = |error: FormError| ErrorPage::bad_request(format!("The app sent a broken request: {error}."));
-    let parameters = parameters.map_err(|error| page(error).with_status(error.status()).into_response())?;
+    let parameters = parameters.map_err(|error| ErrorPage::unreadable(Sender::App, error).into_response())?;
     match request::parse(&state.app, &state.issuer, &parameters).await {
         Ok(request) => Ok(Interaction::new(request, state.app.clock.now())),
         Err(Refused::Page(message)) => Err(ErrorPage::bad_request(message).into_response()),

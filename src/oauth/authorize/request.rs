@@ -26,7 +26,7 @@ use crate::{
 /// Why a request does not even begin.
 #[derive(Debug)]
 pub(super) enum Refused {
-    /// Shown to the person, since it is not known where else to send it.
+    /// Shown to the person, since it is not known where else to send it: the key of the text.
     Page(&'static str),
     /// Sent to the client.
     Answer(Box<Answer>),
@@ -73,26 +73,22 @@ pub(super) async fn parse(
 async fn find_destination(app: &App, parameters: &Parameters) -> Result<Destination, Refused> {
     // Which of two is meant nobody can say.
     if parameters.is_repeated("client_id") || parameters.is_repeated("redirect_uri") {
-        return Err(Refused::Page("The app named itself or its address more than once."));
+        return Err(Refused::Page("error-app-twice"));
     }
-    let id = parameters
-        .get("client_id")
-        .ok_or(Refused::Page("The app did not say which app it is (client_id is missing)."))?;
+    let id = parameters.get("client_id").ok_or(Refused::Page("error-app-missing"))?;
     let client = app.store.client(&ClientId::new(id)).await?.filter(|client| client.enabled);
-    let client = client.ok_or(Refused::Page("This app is not registered here (its client_id is unknown)."))?;
+    let client = client.ok_or(Refused::Page("error-app-unknown"))?;
 
     let is_openid = parameters.get("scope").is_some_and(|scope| scope.split(' ').any(|one| one == OPENID));
     let (redirect_uri, redirect_uri_sent) =
         match (parameters.get("redirect_uri"), client.metadata.redirect_uris.as_slice()) {
             (Some(asked), _) if client.allows_redirect(asked) => (asked.to_owned(), true),
             (Some(_), _) => {
-                return Err(Refused::Page(
-                    "The app asked to send you to an address that it did not register (redirect_uri).",
-                ));
+                return Err(Refused::Page("error-redirect-unregistered"));
             }
             // OpenID Connect Core §3.1.2.1 requires it; RFC 6749 §3.1.2.3 lets it be left out where there is one alone.
             (None, [only]) if !is_openid => (only.as_str().to_owned(), false),
-            (None, _) => return Err(Refused::Page("The app did not say where to send you (redirect_uri is missing).")),
+            (None, _) => return Err(Refused::Page("error-redirect-missing")),
         };
     Ok(Destination { client, redirect_uri, redirect_uri_sent })
 }

@@ -1,5 +1,8 @@
 //! `/account/confirm?to=…`: whoever changes something that matters proves anew who they are, unless they just did.
 
+#[cfg(test)]
+use std::time::Duration;
+
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::{extract::State, http::HeaderMap, response::Response};
@@ -16,7 +19,8 @@ use crate::{
         csrf,
         error_page::ErrorPage,
         form::{Form, FormError, Parameters, Query},
-        headers::PAGE_POLICY,
+        frame::Frame,
+        headers::{PAGE_POLICY, page},
         owner::{Place, address, owner},
         sign_in::{Onward, sign_in},
         state::AppState,
@@ -28,17 +32,18 @@ use crate::{
 /// Asks for the password of who is signed in.
 #[derive(Debug, Template, WebTemplate)]
 #[template(path = "page/account_confirm.html")]
-pub(in crate::pages) struct ConfirmPage {
+struct ConfirmPage {
+    frame: Frame,
     /// Where the form goes.
-    pub(in crate::pages) action: String,
+    action: String,
     /// The form's token.
-    pub(in crate::pages) csrf: String,
+    csrf: String,
     /// Whose password it is.
-    pub(in crate::pages) account: String,
+    account: String,
     /// Where the person came from.
-    pub(in crate::pages) back: &'static str,
+    back: &'static str,
     /// Why the last try failed.
-    pub(in crate::pages) refusal: Option<Refusal>,
+    refusal: Option<Refusal>,
 }
 
 impl ConfirmPage {
@@ -52,32 +57,46 @@ fn destination(query: Result<Parameters, FormError>) -> Result<Place, ErrorPage>
     Ok(unique(query)?.get("to").and_then(Place::named).unwrap_or(Place::Overview))
 }
 
-fn show(app: &App, visitor: &Visitor, user: &User, place: Place, refusal: Option<Refusal>) -> Response {
+fn show(
+    app: &App,
+    visitor: &Visitor,
+    frame: Frame,
+    (user, place): (&User, Place),
+    refusal: Option<Refusal>,
+) -> Response {
     let form = ConfirmPage {
+        frame,
         action: address("/account/confirm", place),
         csrf: csrf::token(app, visitor),
         account: user.email.clone(),
         back: Place::Overview.path(),
         refusal,
     };
-    login_page::answer(refusal, PAGE_POLICY, form)
+    login_page::answer(refusal, page(PAGE_POLICY, &form.frame), form)
 }
 
 /// `GET /account/confirm?to=…`
 pub async fn get(
     State(AppState { app, .. }): State<AppState>,
     visitor: Visitor,
+    frame: Frame,
     headers: HeaderMap,
     Query(query): Query,
 ) -> Response {
-    let answer = ask(&app, &visitor, &headers, query).await;
+    let answer = ask(&app, &visitor, frame, &headers, query).await;
     visitor.remember(&app, answer)
 }
 
-async fn ask(app: &App, visitor: &Visitor, headers: &HeaderMap, query: Result<Parameters, FormError>) -> Answer {
+async fn ask(
+    app: &App,
+    visitor: &Visitor,
+    frame: Frame,
+    headers: &HeaderMap,
+    query: Result<Parameters, FormError>,
+) -> Answer {
     let place = destination(query)?;
     Ok(match owner(app, headers, place).await {
-        Ok(owner) => show(app, visitor, &owner.user, place, None),
+        Ok(owner) => show(app, visitor, frame, (&owner.user, place), None),
         Err(instead) => instead,
     })
 }
@@ -86,17 +105,19 @@ async fn ask(app: &App, visitor: &Visitor, headers: &HeaderMap, query: Result<Pa
 pub async fn post(
     State(AppState { app, .. }): State<AppState>,
     visitor: Visitor,
+    frame: Frame,
     headers: HeaderMap,
     Query(query): Query,
     Form(form): Form,
 ) -> Response {
-    let answer = confirm(&app, &visitor, &headers, query, form).await;
+    let answer = confirm(&app, &visitor, frame, &headers, query, form).await;
     visitor.remember(&app, answer)
 }
 
 async fn confirm(
     app: &App,
     visitor: &Visitor,
+    frame: Frame,
     headers: &HeaderMap,
     query: Result<Parameters, FormError>,
     form: Result<Parameters, FormError>,
@@ -118,5 +139,24 @@ async fn confirm(
         },
         Err(error) => Refusal::try_from(error).map_err(|error| ErrorPage::broken(&error))?,
     };
-    Ok(show(app, visitor, &user, place, Some(refusal)))
+    Ok(show(app, visitor, frame, (&user, place), Some(refusal)))
+}
+
+#[cfg(test)]
+pub(in crate::pages) fn samples(frame: &Frame, text: &str) -> Vec<crate::pages::tests::Sample> {
+    let own = || text.to_owned();
+    let refusals = [Refusal::Mismatch, Refusal::Throttled(Duration::from_secs(8)), Refusal::Busy].map(Some);
+    [None]
+        .into_iter()
+        .chain(refusals)
+        .map(|refusal| ConfirmPage {
+            frame: frame.clone(),
+            action: own(),
+            csrf: own(),
+            account: own(),
+            back: "/account",
+            refusal,
+        })
+        .map(|page| ("account_confirm.html", page.render().unwrap()))
+        .collect()
 }

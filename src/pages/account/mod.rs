@@ -11,6 +11,7 @@ use axum::{
 };
 
 use crate::http::{
+    frame::Frame,
     headers::{PAGE_POLICY, page},
     owner::{Owner, Place, owner},
     state::AppState,
@@ -21,9 +22,9 @@ pub mod confirm;
 
 /// The way from one page of the account area to the others.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Navigation {
+struct Navigation {
     /// Where the person is.
-    pub(super) here: Place,
+    here: Place,
 }
 
 impl Navigation {
@@ -34,10 +35,10 @@ impl Navigation {
 }
 
 impl Place {
-    /// What it is called.
+    /// The text that names it.
     fn title(self) -> &'static str {
         match self {
-            Self::Overview => "Your account",
+            Self::Overview => "account-overview",
         }
     }
 }
@@ -45,32 +46,58 @@ impl Place {
 /// The overview.
 #[derive(Debug, Template, WebTemplate)]
 #[template(path = "page/account.html")]
-pub(super) struct OverviewPage {
+struct OverviewPage {
+    frame: Frame,
     /// The way to the other pages.
-    pub(super) navigation: Navigation,
+    navigation: Navigation,
     /// What the person is called.
-    pub(super) name: String,
+    name: String,
     /// Their mail address.
-    pub(super) email: String,
+    email: String,
     /// Whether it was proven to be theirs.
-    pub(super) email_verified: bool,
+    email_verified: bool,
     /// Their user name, if they have one.
-    pub(super) username: Option<String>,
+    username: Option<String>,
 }
 
 /// `GET /account`
-pub async fn get(State(AppState { app, .. }): State<AppState>, visitor: Visitor, headers: HeaderMap) -> Response {
-    let answer = owner(&app, &headers, Place::Overview).await.map_or_else(|instead| instead, |owner| show(&owner));
+pub async fn get(
+    State(AppState { app, .. }): State<AppState>,
+    visitor: Visitor,
+    frame: Frame,
+    headers: HeaderMap,
+) -> Response {
+    let answer = match owner(&app, &headers, Place::Overview).await {
+        Ok(owner) => show(frame, &owner),
+        Err(instead) => instead,
+    };
     visitor.remember(&app, answer)
 }
 
-fn show(Owner { user, .. }: &Owner) -> Response {
+fn show(frame: Frame, Owner { user, .. }: &Owner) -> Response {
     let overview = OverviewPage {
+        frame,
         navigation: Navigation { here: Place::Overview },
         name: user.display_name().to_owned(),
         email: user.email.clone(),
         email_verified: user.email_verified,
         username: user.username.clone(),
     };
-    (page(PAGE_POLICY), overview).into_response()
+    (page(PAGE_POLICY, &overview.frame), overview).into_response()
+}
+
+#[cfg(test)]
+pub(super) fn samples(frame: &Frame, text: &str) -> Vec<super::tests::Sample> {
+    let own = || text.to_owned();
+    [None, Some(own())]
+        .map(|username| OverviewPage {
+            frame: frame.clone(),
+            navigation: Navigation { here: Place::Overview },
+            name: own(),
+            email: own(),
+            email_verified: username.is_none(),
+            username,
+        })
+        .map(|page| ("account.html", page.render().unwrap()))
+        .into()
 }

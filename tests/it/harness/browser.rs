@@ -11,16 +11,18 @@ use super::{CHALLENGE, PASSWORD, REDIRECT_URI, Reply, Server, encode};
 pub struct Browser<'a> {
     server: &'a Server,
     pub cookies: BTreeMap<String, String>,
+    /// What it sends as `Accept-Language`.
+    pub reads: Option<&'static str>,
 }
 
 impl<'a> Browser<'a> {
     pub fn new(server: &'a Server) -> Self {
-        Self { server, cookies: BTreeMap::new() }
+        Self::with_cookies(server, BTreeMap::new())
     }
 
     /// The same browser, before a restart of the server or after.
     pub fn with_cookies(server: &'a Server, cookies: BTreeMap<String, String>) -> Self {
-        Self { server, cookies }
+        Self { server, cookies, reads: None }
     }
 
     pub async fn get(&mut self, path: &str) -> Reply {
@@ -37,6 +39,9 @@ impl<'a> Browser<'a> {
         if !self.cookies.is_empty() {
             let pairs: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request = request.header("cookie", pairs.join("; "));
+        }
+        if let Some(languages) = self.reads {
+            request = request.header("accept-language", languages);
         }
         let reply = self.server.send(request.body(body).unwrap()).await;
         for header in reply.headers.get_all("set-cookie") {

@@ -152,6 +152,7 @@ async fn iss_in_answers_and_prompt_values_are_declared() {
 #[tokio::test]
 async fn locales_are_canonical() {
     let document = discovery(&Server::start().await).await;
+    assert_eq!(strings(&document["ui_locales_supported"]), ["en", "de"]);
     for locale in strings(&document["ui_locales_supported"]) {
         let (language, region) = locale.split_once('-').unwrap_or((locale, "GB"));
         assert!(language.bytes().all(|byte| byte.is_ascii_lowercase()), "{locale}");

@@ -70,6 +70,7 @@ async fn assert_every_page_is_safe(server: &Server, transport_security: Option<&
             ("x-content-type-options", Some("nosniff")),
             ("x-frame-options", Some("DENY")),
             ("content-language", Some("en")),
+            ("vary", Some("Accept-Language, Cookie")),
             ("strict-transport-security", transport_security),
             ("access-control-allow-origin", None),
         ] {

@@ -4,6 +4,7 @@ mod account;
 mod assets;
 mod consent;
 mod headers;
+mod language;
 mod link;
 mod login;
 mod logo;

@@ -1,0 +1,15 @@
+# Der Kontobereich.
+
+account-navigation = Konto
+account-overview = Ihr Konto
+account-name = Name
+account-email = E-Mail-Adresse
+account-unconfirmed = (nicht bestätigt)
+account-username = Benutzername
+account-logout = Abmelden
+
+account-confirm-title = Bestätigen Sie, dass Sie es sind
+account-confirm-about = Bevor sich im Konto { $account } etwas Wichtiges ändert, fragen wir noch einmal nach dem Passwort.
+account-confirm-mismatch = Das ist nicht das Passwort dieses Kontos. Versuchen Sie es noch einmal.
+account-confirm-submit = Bestätigen
+account-confirm-leave = Alles lassen, wie es ist

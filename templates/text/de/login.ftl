@@ -1,0 +1,12 @@
+# Die Anmeldeseite.
+
+login-title = Anmelden
+login-title-for = Bei { $app } anmelden
+login-account = mit Ihrem { $brand }-Konto
+login-account-for = mit Ihrem { $brand }-Konto. Die App sieht Ihr Passwort nicht.
+login-mismatch = Der Benutzername oder das Passwort stimmt nicht. Prüfen Sie beides und versuchen Sie es noch einmal.
+login-throttled = Zu viele Versuche. Warten Sie { $wait } und versuchen Sie es dann noch einmal.
+login-busy = Im Moment melden sich viele Menschen an. Warten Sie ein paar Sekunden und versuchen Sie es dann noch einmal.
+login-username = Benutzername oder E-Mail-Adresse
+login-password = Passwort
+login-submit = Anmelden

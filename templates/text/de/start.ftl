@@ -1,0 +1,20 @@
+# Die Startseite.
+
+start-title = Startseite
+start-running = { $brand } läuft
+start-heading = Einmal anmelden, für alle Apps
+start-about = Die Apps dieses Hauses schicken Sie zum Anmelden hierher. Ihr Passwort bleibt hier: Keine von ihnen sieht es je.
+start-person = Angemeldet als <strong>{ $person }</strong>
+start-account = Ihr Konto
+start-logout = Abmelden
+start-login = Anmelden
+
+start-next = Die nächsten Schritte
+start-development = Dies ist ein Entwicklungsstart der Version { $version } auf diesem Rechner. Er hat einen Link ausgegeben, über den das erste Administratorkonto angelegt wird; <code>countersign user admin-link</code> macht einen neuen.
+start-add = Legen Sie eine Person an, und eine App, bei der sie sich anmelden kann:
+start-cargo = Mit <code>cargo run</code> gestartet? Schreiben Sie <code>cargo run --</code> statt <code>countersign</code>.
+
+start-developers = Für Entwickler von Apps
+start-issuer = Aussteller (Issuer)
+start-discovery = Discovery (OpenID Connect)
+start-jwks = Öffentliche Schlüssel (JWKS)

@@ -3,12 +3,18 @@
 //! Hashes that were imported, of bcrypt or of Argon2 with other settings, are compared as they are, and told apart from our own, so
 //! that whoever signs in by one gets a new one.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash};
+use argon2::{
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
+};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use tokio::sync::Semaphore;
 use zxcvbn::{Score, zxcvbn};
@@ -34,6 +40,7 @@ struct Inner {
     random: Random,
     permits: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
+    memory: Memory,
     /// What a password is compared with where there is no account, so that both take the same time.
     decoy: String,
 }
@@ -85,6 +92,7 @@ impl Passwords {
             STANDARD_NO_PAD.encode(random.bytes::<32>()),
         );
         Ok(Self(Arc::new(Inner {
+            memory: Memory::new(&params),
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             random,
             permits: Arc::new(Semaphore::new(cores)),
@@ -95,10 +103,18 @@ impl Passwords {
 
     /// The Argon2id PHC string of a password, under a fresh salt.
     pub async fn hash(&self, password: &Password) -> Result<String, HashError> {
-        let (argon2, salt, password) = (self.0.argon2.clone(), self.0.random.bytes::<16>(), password.clone());
+        let (inner, salt, password) = (self.0.clone(), self.0.random.bytes::<16>(), password.clone());
         self.run(move || {
-            let phc = argon2.hash_password_with_salt(password.as_bytes(), &salt);
-            phc.map(|phc: PasswordHash| phc.to_string()).map_err(failed)
+            let params = ParamsString::try_from(inner.argon2.params()).map_err(failed)?;
+            let hash = inner.memory.fill(&inner.argon2, &password, &salt)?;
+            let phc = PasswordHash {
+                algorithm: Algorithm::Argon2id.ident(),
+                version: Some(Version::V0x13.into()),
+                params,
+                salt: Some(Salt::new(&salt).map_err(failed)?),
+                hash: Some(hash),
+            };
+            Ok(phc.to_string())
         })
         .await
     }
@@ -107,14 +123,19 @@ impl Passwords {
     pub async fn verify(&self, hash: Option<String>, password: &Password) -> Result<bool, HashError> {
         let is_known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.0.decoy.clone());
-        let (argon2, password) = (self.0.argon2.clone(), password.clone());
+        let (inner, password) = (self.0.clone(), password.clone());
         let matches = self
             .run(move || {
                 if is_bcrypt(&hash) {
                     return bcrypt::verify(password.as_bytes(), &hash).map_err(failed);
                 }
                 let phc = PasswordHash::new(&hash).map_err(failed)?;
-                Ok(argon2.verify_password(password.as_bytes(), &phc).is_ok())
+                let (Some(salt), Some(expected)) = (&phc.salt, &phc.hash) else { return Ok(false) };
+                let algorithm = Algorithm::try_from(phc.algorithm.as_str()).map_err(failed)?;
+                let version = phc.version.map_or(Ok(Version::default()), Version::try_from).map_err(failed)?;
+                let argon2 = Argon2::new(algorithm, version, Params::try_from(&phc).map_err(failed)?);
+                // Compared in constant time, as the type does.
+                Ok(inner.memory.fill(&argon2, &password, salt)? == *expected)
             })
             .await?;
         Ok(matches && is_known)
@@ -187,6 +208,47 @@ impl Passwords {
     }
 }
 
+/// Memory that hashes have worked in, kept for the next: to get 19 MiB from the system each time costs a tenth of a hash, and the
+/// allocator would keep as much again for every thread that had any. There are never more of them than hashes at once.
+struct Memory {
+    kept: Mutex<Vec<Vec<Block>>>,
+    /// Blocks of a hash with our own settings. What an imported hash needed beyond that is given back.
+    most: usize,
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memory")
+    }
+}
+
+impl Memory {
+    fn new(params: &Params) -> Self {
+        Self { kept: Mutex::default(), most: params.block_count() }
+    }
+
+    /// The hash of a password.
+    fn fill(&self, argon2: &Argon2<'_>, password: &Password, salt: &[u8]) -> Result<Output, HashError> {
+        let params = argon2.params();
+        let mut blocks = self.kept().pop().unwrap_or_default();
+        // Exactly: to grow by doubling would keep twice as much.
+        blocks.reserve_exact(params.block_count().saturating_sub(blocks.len()));
+        blocks.resize(params.block_count(), Block::new());
+        let mut output = [0; Output::MAX_LENGTH];
+        let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+        let output = output.get_mut(..length).ok_or_else(|| failed("the hash is too long"))?;
+        argon2.hash_password_into_with_memory(password.as_bytes(), salt, output, &mut blocks).map_err(failed)?;
+        if blocks.capacity() <= self.most {
+            self.kept().push(blocks);
+        }
+        Output::new(output).map_err(failed)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 fn failed(error: impl std::fmt::Display) -> HashError {
     HashError::Failed(error.to_string())
 }
@@ -249,6 +311,20 @@ mod tests {
             }
             assert!(passwords().is_outdated(hash), "{hash}");
         }
+    }
+
+    #[tokio::test]
+    async fn memory_is_used_again_but_not_what_only_an_imported_hash_needed() {
+        let passwords = passwords();
+        let kept = || passwords.0.memory.kept().iter().map(Vec::capacity).collect::<Vec<_>>();
+        for _ in 0..3 {
+            let hash = passwords.hash(&typed(PASSWORD)).await.unwrap();
+            assert!(passwords.verify(Some(hash), &typed(PASSWORD)).await.unwrap());
+            assert_eq!(kept(), [64]);
+        }
+        let larger = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        assert!(passwords.verify(Some(larger.to_owned()), &typed("password")).await.unwrap());
+        assert_eq!(kept(), [] as [usize; 0]);
     }
 
     #[tokio::test]

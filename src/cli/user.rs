@@ -17,7 +17,7 @@ use crate::{
         user::{ClaimChange, ClaimError, User, parse_email, parse_username},
     },
     login::{link, new_password, session},
-    store::{StoreError, account, audit, credential, link::LinkPurpose},
+    store::{StoreError, Tx, account, audit, credential, link::LinkPurpose},
 };
 
 #[derive(Debug, Subcommand)]
@@ -183,7 +183,8 @@ async fn add(app: &App, new: NewUser, out: Output) -> Result<(), CliError> {
 }
 
 async fn set(app: &App, name: &str, assignments: Vec<Assignment>, out: Output) -> Result<(), CliError> {
-    let mut user = find(app, name).await?;
+    let mut tx = app.store.write().await?;
+    let mut user = find_to_change(&mut tx, name).await?;
     let mut fields = Vec::new();
     for assignment in assignments {
         let field = match assignment {
@@ -205,7 +206,6 @@ async fn set(app: &App, name: &str, assignments: Vec<Assignment>, out: Output) -
     }
     let now = app.clock.now();
     user.updated_at = now;
-    let mut tx = app.store.write().await?;
     account::update(&mut tx, &user).await.map_err(taken)?;
     audit::record(&mut tx, &AuditEntry::new(Event::UserChanged { fields }).user(&user.id), now).await?;
     tx.commit().await?;
@@ -213,11 +213,11 @@ async fn set(app: &App, name: &str, assignments: Vec<Assignment>, out: Output) -
 }
 
 async fn enable(app: &App, name: &str, enabled: bool, out: Output) -> Result<(), CliError> {
-    let mut user = find(app, name).await?;
+    let mut tx = app.store.write().await?;
+    let mut user = find_to_change(&mut tx, name).await?;
     let now = app.clock.now();
     user.enabled = enabled;
     user.updated_at = now;
-    let mut tx = app.store.write().await?;
     account::update(&mut tx, &user).await?;
     audit::record(&mut tx, &AuditEntry::new(Event::UserEnabled { enabled }).user(&user.id), now).await?;
     if !enabled {
@@ -268,8 +268,16 @@ async fn admin_link(app: &App, out: Output) -> Result<(), CliError> {
 }
 
 async fn find(app: &App, name: &str) -> Result<User, CliError> {
-    let user = account::find_by_name(&mut app.store.read().await?, name).await?;
-    user.ok_or_else(|| CliError::new(format!("there is no account {name}; `countersign user list` shows all")))
+    account::find_by_name(&mut app.store.read().await?, name).await?.ok_or_else(|| no_account(name))
+}
+
+async fn find_to_change(tx: &mut Tx, name: &str) -> Result<User, CliError> {
+    let user = account::find_by_name(tx, name).await?.ok_or_else(|| no_account(name))?;
+    account::find_to_change(tx, &user.id).await?.ok_or_else(|| no_account(name))
+}
+
+fn no_account(name: &str) -> CliError {
+    CliError::new(format!("there is no account {name}; `countersign user list` shows all"))
 }
 
 fn taken(error: StoreError) -> CliError {

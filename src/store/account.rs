@@ -115,6 +115,12 @@ pub async fn find(tx: &mut Tx, id: &UserId) -> Result<Option<User>, StoreError> 
     Ok(row.map(User::from))
 }
 
+/// The account with this id, as nobody else changes it until this transaction ends.
+pub async fn find_to_change(tx: &mut Tx, id: &UserId) -> Result<Option<User>, StoreError> {
+    execute!(tx, "UPDATE account SET enabled = enabled WHERE id = $1", id.as_str())?;
+    find(tx, id).await
+}
+
 /// The account that signs in under this user name or mail address, however it is written.
 pub async fn find_by_name(tx: &mut Tx, name: &str) -> Result<Option<User>, StoreError> {
     let folded = fold(name);

@@ -102,6 +102,12 @@ pub async fn find(tx: &mut Tx, id: &ClientId) -> Result<Option<Client>, StoreErr
     row.map(Client::try_from).transpose()
 }
 
+/// The client with this id, as nobody else changes it until this transaction ends.
+pub async fn find_to_change(tx: &mut Tx, id: &ClientId) -> Result<Option<Client>, StoreError> {
+    execute!(tx, "UPDATE client SET enabled = enabled WHERE id = $1", id.as_str())?;
+    find(tx, id).await
+}
+
 /// All clients in the order of their ids.
 pub async fn all(tx: &mut Tx) -> Result<Vec<Client>, StoreError> {
     let rows: Vec<Row> = fetch_all!(tx, "SELECT * FROM client ORDER BY id")?;

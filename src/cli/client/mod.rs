@@ -16,7 +16,7 @@ use crate::{
         event::{AuditEntry, Change, Event},
         token::Digest,
     },
-    store::{StoreError, audit, client},
+    store::{StoreError, Tx, audit, client},
 };
 
 mod options;
@@ -94,7 +94,8 @@ pub(super) async fn run(command: ClientCommand, context: Context, out: Output) -
             out.print(&json, text)
         }
         ClientCommand::Set { id, enabled, options } => {
-            let mut changed = find(&app, &id).await?;
+            let mut tx = app.store.write().await?;
+            let mut changed = find_to_change(&mut tx, &id).await?;
             let before = changed.metadata.token_endpoint_auth_method;
             options.apply(&mut changed.metadata)?;
             if needs_secret(before) != needs_secret(changed.metadata.token_endpoint_auth_method)
@@ -108,7 +109,7 @@ pub(super) async fn run(command: ClientCommand, context: Context, out: Output) -
             changed.enabled = enabled.unwrap_or(changed.enabled);
             options::contradiction(&changed.metadata).map_err(CliError::new)?;
             check_scope(&app, &changed.metadata).await?;
-            store(&app, &changed, Change::Changed).await?;
+            store(&app, tx, &changed, Change::Changed).await?;
             out.print(&to_json(&changed), format!("Changed the client {id}."))
         }
         ClientCommand::Remove { id } => {
@@ -122,13 +123,19 @@ pub(super) async fn run(command: ClientCommand, context: Context, out: Output) -
             out.print(&json!({ "removed": id }), format!("Removed the client {id} and all that was granted to it."))
         }
         ClientCommand::RotateSecret { id, secret_stdin } => {
-            let mut changed = find(&app, &id).await?;
-            if !needs_secret(changed.metadata.token_endpoint_auth_method) {
+            let found = find(&app, &id).await?;
+            if !needs_secret(found.metadata.token_endpoint_auth_method) {
                 return Err(CliError::new(format!("the client {id} has no secret")));
             }
-            let (stored, printed) = make_secret(&app, &changed, secret_stdin).await?;
+            // Read before the transaction: whoever types it may take their time.
+            let (stored, printed) = make_secret(&app, &found, secret_stdin).await?;
+            let mut tx = app.store.write().await?;
+            let mut changed = find_to_change(&mut tx, &id).await?;
+            if changed.metadata.token_endpoint_auth_method != found.metadata.token_endpoint_auth_method {
+                return Err(CliError::new(format!("the client {id} was changed meanwhile; try again")));
+            }
             changed.secret = Some(stored);
-            store(&app, &changed, Change::SecretRotated).await?;
+            store(&app, tx, &changed, Change::SecretRotated).await?;
             print_secret(&changed, printed.as_deref(), out)
         }
     }
@@ -245,9 +252,8 @@ async fn make_secret(app: &App, client: &Client, from_stdin: bool) -> Result<(St
     Ok((stored, imported.is_none().then(|| fresh.expose().to_owned())))
 }
 
-async fn store(app: &App, changed: &Client, change: Change) -> Result<(), CliError> {
+async fn store(app: &App, mut tx: Tx, changed: &Client, change: Change) -> Result<(), CliError> {
     let now = app.clock.now();
-    let mut tx = app.store.write().await?;
     client::update(&mut tx, changed, now).await?;
     audit::record(&mut tx, &AuditEntry::new(Event::ClientChanged { change }).client(&changed.id), now).await?;
     Ok(tx.commit().await?)
@@ -265,8 +271,15 @@ fn print_secret(client: &Client, secret: Option<&str>, out: Output) -> Result<()
 }
 
 async fn find(app: &App, id: &str) -> Result<Client, CliError> {
-    let found = client::find(&mut app.store.read().await?, &ClientId::new(id)).await?;
-    found.ok_or_else(|| CliError::new(format!("there is no client {id}; `countersign client list` shows all")))
+    client::find(&mut app.store.read().await?, &ClientId::new(id)).await?.ok_or_else(|| no_client(id))
+}
+
+async fn find_to_change(tx: &mut Tx, id: &str) -> Result<Client, CliError> {
+    client::find_to_change(tx, &ClientId::new(id)).await?.ok_or_else(|| no_client(id))
+}
+
+fn no_client(id: &str) -> CliError {
+    CliError::new(format!("there is no client {id}; `countersign client list` shows all"))
 }
 
 fn to_json(client: &Client) -> Value {

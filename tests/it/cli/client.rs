@@ -285,3 +285,18 @@ async fn a_running_server_sees_every_change_of_a_client_soon() {
     machine.run(&["client", "remove", "app"]).assert_ok();
     server.soon(async || !works(&second).await).await;
 }
+
+#[tokio::test]
+async fn what_others_change_while_a_secret_is_typed_stays_changed() {
+    use std::{io::Write, process::Stdio};
+
+    let machine = Machine::migrated().await;
+    machine.run(&["client", "add", "app", "--redirect-uri", "https://app.example/cb"]).assert_ok();
+    let mut command = machine.command(&["client", "rotate-secret", "app", "--secret-stdin"]);
+    let mut rotation = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    machine.run(&["client", "set", "app", "--enabled", "false"]).assert_ok();
+    let secret = [b'a'; 40];
+    rotation.stdin.take().unwrap().write_all(&secret).unwrap();
+    assert!(rotation.wait().unwrap().success());
+    assert_eq!(machine.json(&["client", "show", "app"])["enabled"], false);
+}

@@ -8,12 +8,16 @@ use crate::{
     domain::{key::KeyLifetimes, session::SessionLifetimes},
     ephemeral::{Ephemeral, Local, Redis},
     jose::{Keyring, KeyringError, rotation},
+    mailer::{self, Mailer},
     master_key::{MasterKey, MasterKeyError, SealingKey},
     outbound::{CaFileError, Outbound},
     passwords::{HashError, Passwords},
     random::Random,
     store::{Store, StoreError},
 };
+
+/// What this provider calls itself.
+const BRAND: &str = "Countersign";
 
 /// The services of the process.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct App {
     pub ephemeral: Arc<dyn Ephemeral>,
     /// Requests to URLs that others name.
     pub outbound: Outbound,
+    /// Sending of mails.
+    pub mailer: Mailer,
     /// Hashing of passwords.
     pub passwords: Passwords,
     /// The time.
@@ -76,6 +82,9 @@ pub enum StartError {
     /// An unusable certificate file.
     #[error("outbound: {0}")]
     Outbound(#[from] CaFileError),
+    /// An unusable certificate file of the mail server.
+    #[error(transparent)]
+    Mail(#[from] mailer::CaFileError),
     /// No signing key.
     #[error(transparent)]
     Rotation(#[from] rotation::RotationError),
@@ -110,6 +119,7 @@ impl App {
         Ok(Self {
             ephemeral,
             outbound: Outbound::new(&settings.outbound, settings.mode(), clock.clone())?,
+            mailer: Mailer::new(&settings.mail, BRAND, &settings.issuer)?,
             passwords: Passwords::new(&settings.password, random.clone())?,
             keys: PurposeKeys {
                 interaction: master.derive("authorization requests in addresses"),
@@ -141,9 +151,14 @@ impl App {
         }
     }
 
+    /// What this provider is called.
+    pub fn brand(&self) -> &str {
+        BRAND
+    }
+
     /// Whether mails go anywhere.
     pub fn can_mail(&self) -> bool {
-        self.settings.mail.is_on(self.settings.mode())
+        self.mailer.is_on()
     }
 
     /// Whether this is a start on localhost over plain http.

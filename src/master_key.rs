@@ -96,7 +96,7 @@ impl MasterKey {
 }
 
 /// Makes a folder that only its owner can enter, unless there is one.
-fn create_folder(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn create_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -87,7 +87,7 @@ impl Setting for IssuerUrl {
 }
 
 /// Whether a host, as it stands in a URL of any scheme, is this machine.
-pub(super) fn is_loopback_name(host: &str) -> bool {
+pub fn is_loopback_name(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(address) => address.is_loopback(),
         Err(_) => host == "localhost",

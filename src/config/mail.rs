@@ -5,12 +5,7 @@ use std::{fmt, path::PathBuf};
 use serde_json::Value as Json;
 use url::{Host, Url, form_urlencoded};
 
-use super::{
-    issuer::{Mode, is_loopback_name},
-    reader::Reader,
-    secret::mask,
-    value::Setting,
-};
+use super::{issuer::is_loopback_name, reader::Reader, secret::mask, value::Setting};
 use crate::domain::user::parse_email;
 
 /// Mails to people. Without `mail.url` a development start puts them into `mail.dir`, and any other sends none.
@@ -36,13 +31,6 @@ pub(super) fn mail(r: &mut Reader) -> MailSettings {
         from,
         ca_file: r.read("mail.ca_file", None),
         dir: r.read("mail.dir", PathBuf::from("data/mail")),
-    }
-}
-
-impl MailSettings {
-    /// Whether mails go anywhere.
-    pub fn is_on(&self, mode: Mode) -> bool {
-        self.url.is_some() || mode == Mode::Development
     }
 }
 

@@ -26,7 +26,7 @@ use ipnet::IpNet;
 use url::Url;
 
 pub use self::{
-    issuer::{IssuerUrl, Mode},
+    issuer::{IssuerUrl, Mode, is_loopback_name},
     mail::{MailAddress, MailSettings, SmtpSecurity, SmtpUrl},
     reader::{ConfigErrors, Effective, Problem, Source},
     secret::{DatabaseUrl, RedisUrl, SecretUrl},

@@ -57,7 +57,7 @@ pub(super) async fn run(settings: Settings, out: Output) -> Result<(), CliError>
     greet(&app, &issuer, out).await?;
     let outcome = accept(listener, &router(app.clone(), issuer), &mut claim).await;
 
-    drop(jobs);
+    jobs.stop().await;
     app.store.close().await;
     outcome
 }

@@ -48,6 +48,8 @@ pub enum Event {
     UserEnabled { enabled: bool },
     /// A password was set.
     PasswordChanged,
+    /// A mail could not be sent, and no further try is made.
+    MailGivenUp { mail: &'static str, tries: u32 },
     /// A client was registered, changed or removed.
     ClientChanged { change: Change },
     /// An API was registered or removed.
@@ -105,6 +107,7 @@ impl Event {
             Self::UserEnabled { enabled: true } => "user.enabled",
             Self::UserEnabled { enabled: false } => "user.disabled",
             Self::PasswordChanged => "password.changed",
+            Self::MailGivenUp { .. } => "mail.given_up",
             Self::ClientChanged { .. } => "client.changed",
             Self::ApiChanged { .. } => "api.changed",
             Self::KeyPublished { .. } => "key.published",
@@ -126,6 +129,7 @@ impl Event {
             Self::ClientAuthenticationFailed { reason } => json!({ "reason": reason }),
             Self::LinkIssued { purpose } => json!({ "purpose": purpose }),
             Self::UserChanged { fields } => json!({ "fields": fields }),
+            Self::MailGivenUp { mail, tries } => json!({ "mail": mail, "tries": tries }),
             Self::ClientChanged { change } => json!({ "change": change.as_str() }),
             Self::ApiChanged { api, change } => json!({ "api": api, "change": change.as_str() }),
             Self::KeyPublished { kid, at_once } => json!({ "kid": kid, "at_once": at_once }),

@@ -2,11 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::app::{App, Issuer};
 
 mod follow_changes;
+mod mail;
+pub mod queue;
 pub mod sweep;
 
 /// How often servers look whether something changed: several times within the second that is promised.
@@ -14,19 +16,38 @@ const CHANGES: Duration = Duration::from_millis(200);
 /// How often keys are looked after and rows swept.
 const HOUSEKEEPING: Duration = Duration::from_mins(1);
 
-/// The running jobs. Dropped, they stop.
+/// How long jobs under way may take when the process is told to stop. What is cut off is done again, by another node or later.
+const STOPPING: Duration = Duration::from_secs(5);
+
+/// The running jobs. Dropped, they stop at once.
 #[derive(Debug)]
-pub struct Jobs(Vec<JoinHandle<()>>);
+pub struct Jobs {
+    running: Vec<JoinHandle<()>>,
+    queue: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Jobs {
+    /// Begins nothing more, and waits for what is under way.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        if timeout(STOPPING, &mut self.queue).await.is_err() {
+            tracing::warn!("some jobs took too long and were cut off");
+        }
+    }
+}
 
 impl Drop for Jobs {
     fn drop(&mut self) {
-        self.0.iter().for_each(JoinHandle::abort);
+        self.running.iter().chain([&self.queue]).for_each(JoinHandle::abort);
     }
 }
 
 /// Starts them.
 pub fn start(app: &Arc<App>, issuer: &Arc<Issuer>) -> Jobs {
     let changes = tokio::spawn(follow_changes::run(app.clone(), issuer.clone(), CHANGES));
+    let (stop, stopped) = watch::channel(false);
+    let queue = tokio::spawn(queue::run(app.clone(), stopped));
     let (app, issuer) = (app.clone(), issuer.clone());
     let housekeeping = tokio::spawn(async move {
         let mut ticks = tokio::time::interval(HOUSEKEEPING);
@@ -40,7 +61,7 @@ pub fn start(app: &Arc<App>, issuer: &Arc<Issuer>) -> Jobs {
             }
         }
     });
-    Jobs(vec![changes, housekeeping])
+    Jobs { running: vec![changes, housekeeping], queue, stop }
 }
 
 async fn rotate_keys(app: &App, issuer: &Issuer) {

@@ -49,6 +49,7 @@ pub(super) const FILES: &[File] = files![
     "link",
     "login",
     "logout",
+    "mail",
     "password",
     "signed-out",
     "start"

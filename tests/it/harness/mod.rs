@@ -8,6 +8,7 @@ mod forge;
 mod log;
 mod redis;
 mod reply;
+mod smtp;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,9 +30,10 @@ use countersign::{
         session::SessionEnd,
         user::User,
     },
-    jobs::sweep,
+    jobs::{queue, sweep},
     jose::rotation,
     login,
+    mailer::Message,
     random::Random,
     router::router,
     store::{account, api, audit, client as client_store, credential, link::LinkPurpose, signing_key},
@@ -51,6 +53,7 @@ pub use self::{
     log::Log,
     redis::TestRedis,
     reply::{Reply, query_of},
+    smtp::{Behaviour, Smtp},
 };
 
 /// The issuer of a development start.
@@ -103,9 +106,10 @@ impl Server {
     async fn on(database: Arc<Database>, toml: &str, clock: Clock) -> Self {
         let keys = database.folder().join("keys");
         let settings = format!(
-            "{toml}\ndatabase.url = '{}'\nkeys.dir = '{}'\npassword.memory_kib = 64\npassword.iterations = 1\n",
+            "{toml}\ndatabase.url = '{}'\nkeys.dir = '{}'\nmail.dir = '{}'\npassword.memory_kib = 64\npassword.iterations = 1\n",
             database.url(),
             keys.display(),
+            database.folder().join("mail").display(),
         );
         let parsed = Settings::parse(&settings, []).unwrap();
         let app = Arc::new(App::new(parsed, clock.clone(), Random::system()).unwrap());
@@ -280,6 +284,18 @@ impl Server {
         rotation::maintain(&self.app.store, self.issuer.keyring.lifetimes(), &self.clock).await.unwrap();
         sweep::run(&self.app).await.unwrap();
         self.follow_changes().await;
+    }
+
+    /// What the queue does at once, as far as something is due.
+    pub async fn deliver_mails(&self) {
+        queue::run_due(&self.app).await.unwrap();
+    }
+
+    /// What was sent so far, the latest last: on a development start without `mail.url`.
+    pub async fn mails(&self) -> Vec<Message> {
+        let mut mails = self.app.mailer.folder().unwrap().list().await.unwrap();
+        mails.reverse();
+        mails
     }
 
     /// How many rows a table has.

@@ -1,2 +1,3 @@
+mod mail;
 mod queue;
 mod sweep;

@@ -1,0 +1,50 @@
+//! Mails: what is queued becomes words in its reader's language, and is sent.
+
+#[cfg(test)]
+mod tests;
+mod words;
+
+use self::words::{House, write};
+use crate::{
+    app::App,
+    domain::{job::Outcome, mail::Letter},
+    store::job::{self, Job},
+};
+
+/// Sends the mail of a job: what it was, and how that went.
+pub(super) async fn send(app: &App, job: &Job) -> (&'static str, Outcome) {
+    let letter = match read(app, job) {
+        Ok(letter) => letter,
+        Err(problem) => {
+            tracing::error!(problem, job = job.id, "a mail cannot be read");
+            return ("unknown", Outcome::Hopeless);
+        }
+    };
+    let (kind, now) = (letter.mail.kind(), app.clock.now());
+    if job.expires_at <= now {
+        return (kind, Outcome::Failed);
+    }
+    let message = match write(&letter, &House::of(app), &job.id, now) {
+        Ok(message) => message,
+        Err(error) => {
+            tracing::error!(%error, mail = kind, "a mail cannot be written");
+            return (kind, Outcome::Hopeless);
+        }
+    };
+    match app.mailer.send(&message).await {
+        Ok(()) => {
+            tracing::info!(job = job.id, mail = kind, tries = job.tries, "a mail was sent");
+            (kind, Outcome::Done)
+        }
+        Err(error) => {
+            tracing::warn!(%error, job = job.id, mail = kind, tries = job.tries, "a mail was not sent");
+            (kind, if error.is_final() { Outcome::Hopeless } else { Outcome::Failed })
+        }
+    }
+}
+
+fn read(app: &App, job: &Job) -> Result<Letter, String> {
+    let payload = job::payload(&app.store, job).map_err(|error| error.to_string())?;
+    // What else serde says of it might repeat it.
+    serde_json::from_slice(&payload).map_err(|error| format!("its {:?} is wrong", error.classify()))
+}

@@ -1,0 +1,69 @@
+# E-Mails. Jede hat einen Betreff, einen Text und meist etwas, was zu tun ist.
+
+mail-sign-up-subject = Ihr Konto bei { $brand } anlegen
+mail-sign-up-text = Jemand, wahrscheinlich Sie, möchte mit dieser E-Mail-Adresse ein Konto bei { $brand }.
+mail-sign-up-action = Konto anlegen
+
+mail-taken-subject = Sie haben ein Konto bei { $brand }
+mail-taken-text = Jemand, wahrscheinlich Sie, möchte mit dieser E-Mail-Adresse ein Konto bei { $brand }. Es gibt schon eines, deshalb wurde kein weiteres angelegt. Auf der Anmeldeseite können Sie auch ein neues Passwort wählen, falls Sie Ihres nicht mehr wissen.
+mail-taken-action = Anmelden
+
+mail-invitation-subject = Sie sind zu { $brand } eingeladen
+mail-invitation-text = Der Betreiber von { $brand } lädt Sie ein, dort ein Konto anzulegen.
+mail-invitation-action = Konto anlegen
+
+mail-verify-subject = Bestätigen Sie Ihre E-Mail-Adresse
+mail-verify-text = Bitte bestätigen Sie, dass dies die E-Mail-Adresse Ihres Kontos bei { $brand } ist.
+mail-verify-action = Adresse bestätigen
+
+mail-confirm-subject = Bestätigen Sie Ihre neue E-Mail-Adresse
+mail-confirm-text = Jemand, wahrscheinlich Sie, möchte dies als E-Mail-Adresse eines Kontos bei { $brand }.
+mail-confirm-action = Adresse bestätigen
+
+mail-moved-subject = Die E-Mail-Adresse Ihres Kontos wurde geändert
+mail-moved-text = Ihr Konto bei { $brand } hat jetzt eine andere E-Mail-Adresse. Dies war die alte, und dies ist die letzte E-Mail an sie.
+
+mail-reset-subject = Wählen Sie ein neues Passwort
+mail-reset-text = Jemand, wahrscheinlich Sie, möchte ein neues Passwort für Ihr Konto bei { $brand } wählen.
+mail-reset-action = Passwort wählen
+
+mail-password-subject = Ihr Passwort wurde geändert
+mail-password-text = Das Passwort Ihres Kontos bei { $brand } wurde geändert, und alle Geräte wurden abgemeldet.
+mail-password-alarm = Falls Sie das nicht waren, wählen Sie sofort ein anderes.
+mail-password-action = Anderes Passwort wählen
+
+mail-device-subject = Anmeldung auf einem neuen Gerät
+mail-device-text = Jemand, wahrscheinlich Sie, hat sich bei Ihrem Konto bei { $brand } auf einem Gerät angemeldet, das dort noch nicht benutzt wurde.
+mail-device-label = Gerät: { $device }
+mail-device-address = Netzwerkadresse: { $address }
+mail-device-time = Zeit: { $time }
+mail-device-alarm = Falls Sie das nicht waren, beenden Sie dieses Gerät sofort und wählen Sie ein anderes Passwort.
+mail-device-action = Ihre Geräte ansehen
+
+mail-factor-on-subject = Ihr Konto hat einen zweiten Faktor
+mail-factor-on-text = Von jetzt an braucht die Anmeldung bei Ihrem Konto bei { $brand } außer dem Passwort einen Code Ihrer Authenticator-App.
+mail-factor-off-subject = Ihr Konto hat keinen zweiten Faktor mehr
+mail-factor-off-text = Von jetzt an genügt für die Anmeldung bei Ihrem Konto bei { $brand } Ihr Passwort.
+mail-factor-alarm = Falls Sie das nicht waren, wählen Sie sofort ein anderes Passwort und sehen Sie nach Ihrem zweiten Faktor.
+mail-factor-action = Zweiten Faktor ansehen
+
+mail-code-used-subject = Ein Wiederherstellungscode wurde benutzt
+mail-code-used-text =
+    Jemand, wahrscheinlich Sie, hat sich bei Ihrem Konto bei { $brand } mit einem Wiederherstellungscode angemeldet. { $left ->
+        [0] Es ist keiner mehr übrig: Erzeugen Sie neue.
+        [one] Einer ist noch übrig.
+       *[other] { $left } sind noch übrig.
+    }
+
+mail-codes-renewed-subject = Sie haben neue Wiederherstellungscodes
+mail-codes-renewed-text = Für Ihr Konto bei { $brand } wurden neue Wiederherstellungscodes erzeugt. Die alten gelten nicht mehr.
+
+mail-deleted-subject = Ihr Konto wurde gelöscht
+mail-deleted-text = Ihr Konto bei { $brand } wurde gelöscht, mit allem, was daran hing. Dies ist die letzte E-Mail.
+
+mail-only-operator = Falls Sie das nicht waren, wenden Sie sich sofort an den Betreiber von { $brand }: Nur er kann helfen.
+
+mail-link-life = Der Link gilt einmal, { $time } lang.
+mail-link-ignore = Falls Sie diese E-Mail nicht erwartet haben, tun Sie nichts: Ohne den Link geschieht nichts. Geben Sie ihn niemandem.
+
+mail-footer = { $brand }, { $issuer }. Antworten auf diese E-Mail liest niemand.

@@ -49,9 +49,10 @@ impl FromRef<RouterState> for Arc<metadata::Discovery> {
 
 /// All routes of an issuer.
 pub fn router(app: Arc<App>, issuer: Arc<Issuer>) -> Router {
+    let dev_mail = pages::dev_mail::routes(&app);
     let state = AppState { app, issuer };
     for_programs()
-        .merge(for_people())
+        .merge(for_people(dev_mail))
         .fallback(async || ErrorPage::not_found())
         .layer(middleware::from_fn_with_state(state.clone(), error_page::render))
         .layer(middleware::from_fn_with_state(state.clone(), headers::secure))
@@ -79,7 +80,7 @@ fn for_programs() -> Router<RouterState> {
 }
 
 /// What answers, and errs, with a page or a redirect.
-fn for_people() -> Router<RouterState> {
+fn for_people(dev_mail: Router<RouterState>) -> Router<RouterState> {
     Router::new()
         // The protocol.
         .route("/authorize", get(authorize::get).post(authorize::post))
@@ -96,5 +97,6 @@ fn for_people() -> Router<RouterState> {
         .route("/link/done", get(pages::link::done))
         .route("/client-logo/{client_id}", get(pages::logo::get))
         .route("/assets/{name}", get(pages::assets::get))
+        .merge(dev_mail)
         .method_not_allowed_fallback(async || ErrorPage::method_not_allowed())
 }

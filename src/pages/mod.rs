@@ -9,6 +9,7 @@
 pub mod account;
 pub mod assets;
 pub mod consent;
+pub mod dev_mail;
 pub mod link;
 pub mod login;
 pub mod logo;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use askama::Template;
 
-use super::{account, consent, link, login, signed_out, start};
+use super::{account, consent, dev_mail, link, login, signed_out, start};
 use crate::{
     http::{error_page, frame::Frame},
     text::Language,
@@ -14,10 +14,11 @@ use crate::{
 pub(super) type Sample = (&'static str, String);
 
 /// Every page in every state, with this text wherever text comes from elsewhere.
-const PAGES: [fn(&Frame, &str) -> Vec<Sample>; 9] = [
+const PAGES: [fn(&Frame, &str) -> Vec<Sample>; 10] = [
     account::confirm::samples,
     account::samples,
     consent::samples,
+    dev_mail::samples,
     error_page::samples,
     link::samples,
     login::samples,

@@ -45,6 +45,7 @@ pub(super) const FILES: &[File] = files![
     "client",
     "common",
     "consent",
+    "dev-mail",
     "error",
     "link",
     "login",

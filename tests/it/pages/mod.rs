@@ -3,6 +3,7 @@
 mod account;
 mod assets;
 mod consent;
+mod dev_mail;
 mod headers;
 mod language;
 mod link;

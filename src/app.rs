@@ -8,6 +8,7 @@ use crate::{
     domain::{key::KeyLifetimes, session::SessionLifetimes},
     ephemeral::{Ephemeral, Local, Redis},
     jose::{Keyring, KeyringError, rotation},
+    looks::{LogoError, Looks},
     mailer::{self, Mailer},
     master_key::{MasterKey, MasterKeyError, SealingKey},
     outbound::{CaFileError, Outbound},
@@ -15,9 +16,6 @@ use crate::{
     random::Random,
     store::{Store, StoreError},
 };
-
-/// What this provider calls itself.
-const BRAND: &str = "Countersign";
 
 /// The services of the process.
 #[derive(Debug)]
@@ -32,6 +30,8 @@ pub struct App {
     pub outbound: Outbound,
     /// Sending of mails.
     pub mailer: Mailer,
+    /// How the pages look.
+    pub looks: Arc<Looks>,
     /// Hashing of passwords.
     pub passwords: Passwords,
     /// The time.
@@ -79,6 +79,9 @@ pub enum StartError {
     /// Impossible password settings.
     #[error("password: {0}")]
     Password(#[from] HashError),
+    /// An unusable logo.
+    #[error("brand.logo_file: {0}")]
+    Logo(#[from] LogoError),
     /// An unusable certificate file.
     #[error("outbound: {0}")]
     Outbound(#[from] CaFileError),
@@ -118,8 +121,9 @@ impl App {
         };
         Ok(Self {
             ephemeral,
+            looks: Arc::new(Looks::open(&settings.brand)?),
             outbound: Outbound::new(&settings.outbound, settings.mode(), clock.clone())?,
-            mailer: Mailer::new(&settings.mail, BRAND, &settings.issuer)?,
+            mailer: Mailer::new(&settings.mail, &settings.brand.name, &settings.issuer)?,
             passwords: Passwords::new(&settings.password, random.clone())?,
             keys: PurposeKeys {
                 interaction: master.derive("authorization requests in addresses"),
@@ -153,7 +157,7 @@ impl App {
 
     /// What this provider is called.
     pub fn brand(&self) -> &str {
-        BRAND
+        &self.settings.brand.name
     }
 
     /// Whether mails go anywhere.

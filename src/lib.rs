@@ -9,6 +9,7 @@
 //! | [`config`], [`clock`], [`random`], [`master_key`] | settings, time, randomness and the key that protects what is stored |
 //! | [`text`] | what people read, in every language |
 //! | [`store`], [`ephemeral`], [`outbound`], [`mailer`], [`jose`], [`passwords`] | durable rows, counters that expire, fetching from others, sending mails, our own keys, hashing |
+//! | [`looks`] | name, logo and colours of the house |
 //! | [`app`] | the services of the process, and the issuer |
 //! | [`login`] | ways to prove who one is, and the session that comes of it |
 //! | [`http`] | what every endpoint and page needs of HTTP |
@@ -27,6 +28,7 @@ pub mod http;
 pub mod jobs;
 pub mod jose;
 pub mod login;
+pub mod looks;
 pub mod mailer;
 pub mod master_key;
 pub mod oauth;

@@ -7,6 +7,7 @@
 //!
 //! To add a setting: a field with its documentation, and a line in [`Settings::parse`].
 
+mod brand;
 mod issuer;
 mod mail;
 mod reader;
@@ -26,6 +27,7 @@ use ipnet::IpNet;
 use url::Url;
 
 pub use self::{
+    brand::{BrandSettings, DARK_SHEET, SHEET},
     issuer::{IssuerUrl, Mode, is_loopback_name},
     mail::{MailAddress, MailSettings, SmtpSecurity, SmtpUrl},
     reader::{ConfigErrors, Effective, Problem, Source},
@@ -56,6 +58,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// `trusted_proxies`: the peers whose `X-Forwarded-For` counts (none).
     pub trusted_proxies: Vec<IpNet>,
+    /// `brand.*`
+    pub brand: BrandSettings,
     /// `database.*`
     pub database: DatabaseSettings,
     /// `redis.*`
@@ -224,6 +228,7 @@ impl Settings {
         let issuer = r.read("issuer", IssuerUrl::development());
         let listen = r.read("listen", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
         let trusted_proxies = r.read("trusted_proxies", Vec::new());
+        let brand = brand::brand(r);
         let database = database(r, issuer.mode());
         let redis = RedisSettings { url: r.read("redis.url", None) };
         let keys = keys(r, issuer.mode());
@@ -243,6 +248,7 @@ impl Settings {
             issuer,
             listen,
             trusted_proxies,
+            brand,
             database,
             redis,
             keys,

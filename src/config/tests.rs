@@ -48,6 +48,34 @@ fn a_production_start_names_each_missing_setting() {
 }
 
 #[test]
+fn the_looks_of_the_house_can_be_set() {
+    let brand = load("", &[]).unwrap().brand;
+    assert_eq!(
+        (brand.name.as_str(), brand.logo_file, brand.accent, brand.accent_dark),
+        ("Countersign", None, None, None)
+    );
+    let brand = load("brand.name = ' House & Sons '\nbrand.accent = '#7A0C0C'", &[]).unwrap().brand;
+    assert_eq!((brand.name.as_str(), brand.accent.unwrap().to_string().as_str()), ("House & Sons", "#7a0c0c"));
+    for name in ["''", "' '", "'12345678901234567890123456789012345678901'", "\"a\\nb\""] {
+        let wrong = "brand.name: must be 1 to 40 characters, none of them a control character";
+        assert_eq!(refused(&format!("brand.name = {name}")), wrong, "{name}");
+    }
+    assert_eq!(refused("brand.accent = 'red'"), "brand.accent: expected a colour such as #0d5f58");
+}
+
+#[test]
+fn colours_that_cannot_be_read_are_refused() {
+    assert_eq!(
+        refused("brand.accent = '#7fd0c4'"),
+        "brand.accent: cannot be read on the page, which is #ffffff: the contrast is 1.79, and must be 4.5 at least"
+    );
+    assert_eq!(
+        refused("brand.accent_dark = '#0d5f58'"),
+        "brand.accent_dark: cannot be read on the page, which is #191f22: the contrast is 2.22, and must be 4.5 at least"
+    );
+}
+
+#[test]
 fn the_list_of_stolen_passwords_is_asked_only_when_told_so_and_only_by_https() {
     assert!(load("", &[]).unwrap().password.breaches.is_none());
     let list = |text: &str| load(text, &[]).unwrap().password.breaches.unwrap().to_string();

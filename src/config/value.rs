@@ -76,6 +76,18 @@ impl Setting for SocketAddr {
     }
 }
 
+impl Setting for String {
+    const EXPECTED: &'static str = "text";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+
+    fn show(&self) -> Json {
+        self.as_str().into()
+    }
+}
+
 impl Setting for PathBuf {
     const EXPECTED: &'static str = "a path";
 

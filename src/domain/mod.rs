@@ -6,6 +6,7 @@
 pub mod api;
 pub mod authorization;
 pub mod client;
+pub mod colour;
 pub mod credential;
 pub mod device;
 pub mod event;

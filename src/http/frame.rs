@@ -12,6 +12,7 @@ use super::{cookies::Cookie, form::Parameters, interaction::Interaction, visitor
 use crate::{
     app::App,
     domain::token::Digest,
+    looks::Looks,
     store::{StoreError, account, session},
     text::{Language, Texts, Value},
 };
@@ -20,12 +21,12 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Frame {
     texts: Texts,
-    brand: String,
+    looks: Arc<Looks>,
 }
 
 impl Frame {
-    fn new(language: Language) -> Self {
-        Self { texts: Texts::for_page(language), brand: "Countersign".to_owned() }
+    fn new(language: Language, looks: Arc<Looks>) -> Self {
+        Self { texts: Texts::for_page(language), looks }
     }
 
     /// The language of the page.
@@ -33,9 +34,9 @@ impl Frame {
         self.texts.language()
     }
 
-    /// What this provider is called.
-    pub fn brand(&self) -> &str {
-        &self.brand
+    /// How the page looks.
+    pub fn looks(&self) -> &Looks {
+        &self.looks
     }
 
     /// A text. All texts may name the brand.
@@ -60,13 +61,13 @@ impl Frame {
     }
 
     fn own(&self) -> [(&'static str, Value<'_>); 1] {
-        [("brand", Value::Own(&self.brand))]
+        [("brand", Value::Own(&self.looks.name))]
     }
 
     /// A frame for tests.
     #[cfg(test)]
-    pub fn sample(language: Language) -> Self {
-        Self::new(language)
+    pub fn sample(language: Language, looks: &Arc<Looks>) -> Self {
+        Self::new(language, looks.clone())
     }
 }
 
@@ -80,7 +81,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let app = Arc::<App>::from_ref(state);
         let Ok(visitor) = Visitor::from_request_parts(parts, state).await;
-        Ok(Self::new(language(&app, &visitor, parts).await))
+        Ok(Self::new(language(&app, &visitor, parts).await, app.looks.clone()))
     }
 }
 

@@ -1,6 +1,5 @@
 //! What every endpoint and page needs of HTTP: reading requests without surprises, and answering safely.
 
-pub mod assets;
 pub mod cookies;
 pub mod cors;
 pub mod csrf;

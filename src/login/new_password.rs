@@ -48,7 +48,11 @@ fn words_of_the_house(app: &App) -> NearWords {
     let settings = &app.settings;
     let authority = settings.issuer.as_str().rsplit("://").next().unwrap_or_default();
     let host = authority.split(':').next().unwrap_or_default();
-    NearWords::of(settings.password.words.iter().map(String::as_str).chain([PRODUCT, host]))
+    NearWords::of(settings.password.words.iter().map(String::as_str).chain([
+        settings.brand.name.as_str(),
+        PRODUCT,
+        host,
+    ]))
 }
 
 /// Whether the password is in the list of stolen ones. Only five digits of its SHA-1 are sent; the list of all that begin so comes

@@ -23,6 +23,15 @@ pub enum ImageFormat {
 }
 
 impl ImageFormat {
+    /// With which a file of it is named.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpg",
+            Self::WebP => "webp",
+        }
+    }
+
     /// The media type to serve it with.
     pub fn content_type(self) -> &'static str {
         match self {

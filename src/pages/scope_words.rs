@@ -31,11 +31,16 @@ fn of_ours(name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        sync::Arc,
+    };
 
     use super::*;
     use crate::{
+        config::Settings,
         domain::api::{Api, STANDARD_SCOPES},
+        looks::Looks,
         text::Language,
     };
 
@@ -46,7 +51,8 @@ mod tests {
             roles: false,
             clients: BTreeSet::new(),
         };
-        in_plain_words(&scope.parse().unwrap(), &Apis::new(vec![api]), &Frame::sample(language))
+        let looks = Arc::new(Looks::open(&Settings::parse("", []).unwrap().brand).unwrap());
+        in_plain_words(&scope.parse().unwrap(), &Apis::new(vec![api]), &Frame::sample(language, &looks))
     }
 
     #[test]

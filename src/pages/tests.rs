@@ -1,12 +1,14 @@
 //! Every template is rendered with what people and apps could put into it, and looked at.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use askama::Template;
 
 use super::{account, consent, dev_mail, link, login, signed_out, start};
 use crate::{
+    config::Settings,
     http::{error_page, frame::Frame},
+    looks::Looks,
     text::Language,
 };
 
@@ -50,9 +52,15 @@ fn logout_samples(frame: &Frame, text: &str) -> Vec<Sample> {
         .into()
 }
 
+/// How pages look where an operator set everything.
+fn looks() -> Arc<Looks> {
+    let settings = "brand.name = 'House&Sons'\nbrand.logo_file = 'templates/asset/icon.svg'";
+    Arc::new(Looks::open(&Settings::parse(settings, []).unwrap().brand).unwrap())
+}
+
 /// All samples in one language.
 fn pages_in(language: Language, text: &str) -> Vec<Sample> {
-    let frame = Frame::sample(language);
+    let frame = Frame::sample(language, &looks());
     PAGES.iter().flat_map(|samples| samples(&frame, text)).collect()
 }
 
@@ -114,7 +122,7 @@ fn pages_have_what_readers_of_any_kind_need() {
         assert_eq!(html.matches("<main").count(), 1, "{template}: one main part");
         let title = html.split_once("<title>").unwrap().1.split_once("</title>").unwrap().0;
         assert!(
-            title.ends_with(" · Countersign") && !title.starts_with(' ') && !title.contains('\n'),
+            title.ends_with(" · House&#38;Sons") && !title.starts_with(' ') && !title.contains('\n'),
             "{template}: {title:?}"
         );
 
@@ -163,7 +171,11 @@ fn every_form_is_a_post_with_a_token() {
 #[test]
 fn logos_come_from_our_own_origin() {
     let logo = "<img src=\"/client-logo/a%2Fb%3Fc%20%22\" alt=\"\"";
-    assert!(login::samples(&Frame::sample(Language::English), "a/b?c \"").iter().any(|(_, html)| html.contains(logo)));
+    assert!(
+        login::samples(&Frame::sample(Language::English, &looks()), "a/b?c \"")
+            .iter()
+            .any(|(_, html)| html.contains(logo))
+    );
 }
 
 /// What stands between the tags of a page, apart from code and what others wrote.

@@ -2,6 +2,7 @@
 
 mod account;
 mod assets;
+mod brand;
 mod consent;
 mod dev_mail;
 mod headers;

@@ -6,10 +6,13 @@ import { mkdir } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { Stage, alice, desktop, phone } from './support.mjs';
+import { Stage, alice, desktop, locales, phone } from './support.mjs';
 
 const out = fileURLToPath(new URL('out/', import.meta.url));
 const everyPage = ['start', 'error', 'login', 'login-refused', 'consent', 'logout', 'signed-out'];
+
+const everyBrowser = Object.entries({ phone, desktop }).flatMap(([device, viewport]) => ['light', 'dark']
+  .flatMap((colorScheme) => [false, true].map((javaScript) => [device, viewport, colorScheme, javaScript])));
 
 let stage;
 before(async () => {
@@ -37,44 +40,44 @@ const overflow = (page) => page.evaluate(() => {
   return scrollWidth - clientWidth;
 });
 
-for (const javaScriptEnabled of [false, true]) {
-  for (const [device, viewport] of Object.entries({ phone, desktop })) {
-    for (const colorScheme of ['light', 'dark']) {
-      test(`${device}, ${colorScheme}, JavaScript ${javaScriptEnabled ? 'on' : 'off'}`, async () => {
-        const { context, page, complaints } = await stage.open({
-          javaScriptEnabled,
-          viewport,
-          colorScheme,
-          hasTouch: device === 'phone',
-          isMobile: device === 'phone',
-        });
-        const seen = [];
-        await stage.tour(page, async (name) => {
-          seen.push(name);
-          await page.screenshot({
-            path: `${out}${name}-${device}-${colorScheme}-js-${javaScriptEnabled ? 'on' : 'off'}.png`,
-            fullPage: true,
-          });
-          assert.equal(await page.locator('h1').count(), 1, `${name}: one h1`);
-          assert.notEqual(await page.evaluate(() => document.title.trim()), '', `${name}: a title`);
-          assert.notEqual(await page.getAttribute('html', 'lang'), null, `${name}: a language`);
-          assert.equal(await overflow(page), 0, `${name}: scrolls sideways`);
-          const light = await lightness(page);
-          assert.ok(colorScheme === 'dark' ? light < 0.25 : light > 0.75, `${name}: background lightness ${light}`);
-          assert.deepEqual(complaints, [], name);
-        });
-        assert.deepEqual(seen, everyPage);
-        await context.close();
+for (const [locale, language] of Object.entries(locales)) {
+  for (const [device, viewport, colorScheme, javaScriptEnabled] of everyBrowser) {
+    const script = `js-${javaScriptEnabled ? 'on' : 'off'}`;
+    test(`${language}, ${device}, ${colorScheme}, ${script}`, async () => {
+      const { context, page, complaints } = await stage.open({
+        locale,
+        javaScriptEnabled,
+        viewport,
+        colorScheme,
+        hasTouch: device === 'phone',
+        isMobile: device === 'phone',
       });
-    }
+      const seen = [];
+      await stage.tour(page, async (name) => {
+        seen.push(name);
+        await page.screenshot({
+          path: `${out}${name}-${language}-${device}-${colorScheme}-${script}.png`,
+          fullPage: true,
+        });
+        assert.equal(await page.locator('h1').count(), 1, `${name}: one h1`);
+        assert.notEqual(await page.evaluate(() => document.title.trim()), '', `${name}: a title`);
+        assert.equal(await page.getAttribute('html', 'lang'), language, `${name}: the language of the reader`);
+        assert.equal(await overflow(page), 0, `${name}: scrolls sideways`);
+        const light = await lightness(page);
+        assert.ok(colorScheme === 'dark' ? light < 0.25 : light > 0.75, `${name}: background lightness ${light}`);
+        assert.deepEqual(complaints, [], name);
+      });
+      assert.deepEqual(seen, everyPage);
+      await context.close();
+    });
   }
-}
 
-test('no page scrolls sideways at 320 pixels', async () => {
-  const { context, page } = await stage.open({ viewport: { width: 320, height: 640 } });
-  await stage.tour(page, async (name) => assert.equal(await overflow(page), 0, name));
-  await context.close();
-});
+  test(`${language}: no page scrolls sideways at 320 pixels`, async () => {
+    const { context, page } = await stage.open({ locale, viewport: { width: 320, height: 640 } });
+    await stage.tour(page, async (name) => assert.equal(await overflow(page), 0, name));
+    await context.close();
+  });
+}
 
 describe('login', () => {
   test('a wrong password says so, keeps the user name, and wires the message to the field', async () => {

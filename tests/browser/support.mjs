@@ -10,10 +10,13 @@ import { Provider } from '../interop/support/provider.mjs';
 export const alice = { email: 'alice@example.com', name: 'Alice Liddell', password: 'down the rabbit hole 1865' };
 export const phone = { width: 390, height: 844 };
 export const desktop = { width: 1280, height: 800 };
+/** What browsers are set to, and the language that pages answer in. */
+export const locales = { 'en-GB': 'en', 'de-DE': 'de' };
 
 /** A running provider, the browser, and a client's server, where signing in and out ends. */
 export class Stage {
-  static async set() {
+  /** `settings` are further `COUNTERSIGN_…` variables. */
+  static async set(settings = {}) {
     const stage = new Stage();
     try {
       stage.client = createServer((request, response) => {
@@ -22,7 +25,7 @@ export class Stage {
       await once(stage.client, 'listening');
       stage.app = `http://localhost:${stage.client.address().port}`;
       // All of these people sit at one address.
-      stage.provider = await Provider.start({ COUNTERSIGN_THROTTLE__ADDRESS: '1000' });
+      stage.provider = await Provider.start({ COUNTERSIGN_THROTTLE__ADDRESS: '1000', ...settings });
       stage.issuer = stage.provider.issuer;
       await stage.provider.addUser(alice);
       await stage.provider.run(['api', 'add', 'https://journal.example/', '--scope', 'journal.read=Read what you wrote in your journal']);

@@ -14,7 +14,7 @@ start-development = Dies ist ein Entwicklungsstart der Version { $version } auf 
 start-add = Legen Sie eine Person an, und eine App, bei der sie sich anmelden kann:
 start-cargo = Mit <code>cargo run</code> gestartet? Schreiben Sie <code>cargo run --</code> statt <code>countersign</code>.
 
-start-developers = Für Entwickler von Apps
+start-developers = Für alle, die Apps entwickeln
 start-issuer = Aussteller (Issuer)
 start-discovery = Discovery (OpenID Connect)
 start-jwks = Öffentliche Schlüssel (JWKS)

@@ -26,6 +26,8 @@ struct StartPage {
     person: Option<String>,
     /// The version, on a development start. Elsewhere it is nobody's business.
     development: Option<&'static str>,
+    /// Whether mails are kept here, to be looked at.
+    keeps_mails: bool,
 }
 
 /// `GET /`
@@ -39,6 +41,7 @@ pub async fn get(State(AppState { app, issuer }): State<AppState>, frame: Frame,
         issuer: issuer.url.clone(),
         person: user.map(|user| user.display_name().to_owned()),
         development: app.is_development().then_some(env!("CARGO_PKG_VERSION")),
+        keeps_mails: app.mailer.folder().is_some(),
     };
     Ok((page(PAGE_POLICY, &start.frame), start).into_response())
 }
@@ -47,7 +50,13 @@ pub async fn get(State(AppState { app, issuer }): State<AppState>, frame: Frame,
 pub(super) fn samples(frame: &Frame, text: &str) -> Vec<super::tests::Sample> {
     let own = || text.to_owned();
     [(None, Some("1.2.3")), (Some(own()), Some("1.2.3")), (None, None), (Some(own()), None)]
-        .map(|(person, development)| StartPage { frame: frame.clone(), issuer: own(), person, development })
+        .map(|(person, development)| StartPage {
+            frame: frame.clone(),
+            issuer: own(),
+            person,
+            development,
+            keeps_mails: development.is_some(),
+        })
         .map(|page| ("start.html", page.render().unwrap()))
         .into()
 }

@@ -13,6 +13,7 @@ start-next = Next steps
 start-development = This is a development start of version { $version } on this machine. It printed a link that makes the first administrator; <code>countersign user admin-link</code> makes a new one.
 start-add = Add a person, and an app that may sign them in:
 start-cargo = Started by <code>cargo run</code>? Write <code>cargo run --</code> for <code>countersign</code>.
+start-mails = Mails that were not sent, but kept here
 
 start-developers = For developers of apps
 start-issuer = Issuer

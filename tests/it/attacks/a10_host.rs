@@ -3,11 +3,19 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::body::Body;
-use countersign::{login::link, store::link::LinkPurpose};
+use chrono::TimeDelta;
+use countersign::{
+    domain::mail::{Mail, MailedLink},
+    login::{
+        link,
+        mail::{self, Recipient},
+    },
+    store::link::LinkPurpose,
+};
 use countersign_types::ClientAuthMethod;
 use http::Request;
 
-use crate::harness::{ISSUER, PASSWORD, Reply, Server, authorize_path, claims, confidential, encode};
+use crate::harness::{ISSUER, PASSWORD, Reply, Server, Smtp, authorize_path, claims, confidential, encode};
 
 const POISON: [(&str, &str); 9] = [
     ("host", "evil.example"),
@@ -108,6 +116,34 @@ async fn links_name_the_configured_issuer() {
     let page = get(&server, &format!("/link?t={}", secret.expose())).await;
     assert_clean(&page);
     assert!(page.text().contains("action=\"/link?t="));
+}
+
+#[tokio::test]
+async fn links_in_mails_name_the_configured_issuer() {
+    let smtp = Smtp::start().await;
+    let server = Server::production_with(&smtp.settings()).await;
+    let now = server.clock.now();
+    let mut tx = server.app.store.write().await.unwrap();
+    let secret = link::issue(&server.app, &mut tx, &LinkPurpose::FirstAdministrator, now).await.unwrap();
+    let link = MailedLink { address: link::address(&server.app, &secret), until: now + TimeDelta::minutes(30) };
+    let device = Mail::NewDevice { label: "Firefox".to_owned(), address: PEER.to_string(), at: now };
+    let mails = [Mail::ResetPassword { link }, Mail::SignUpTaken, Mail::PasswordChanged, device, Mail::SecondFactorOff];
+    for mail in &mails {
+        mail::queue(&server.app, &mut tx, &Recipient::at("ada@example.com"), mail, now).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(get(&server, "/login").await.status, 200);
+    server.deliver_mails().await;
+    assert_eq!(smtp.taken().len(), mails.len());
+    for mail in smtp.taken() {
+        let text = mail.readable();
+        assert!(!text.contains("evil") && !text.contains("http://"), "{text}");
+        let links: Vec<_> = text.split("https://").skip(1).collect();
+        assert!(links.len() >= 4, "{text}");
+        for link in links {
+            assert!(link.starts_with("op.example/") || link.starts_with("op.example. "), "{text}");
+        }
+    }
 }
 
 /// The address that a failed sign-in is recorded under.

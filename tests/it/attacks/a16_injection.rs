@@ -1,9 +1,15 @@
 //! Attack 16: text of others that becomes part of a page or an address.
 
-use countersign::domain::client::ClientMetadata;
+use countersign::{
+    domain::{
+        client::ClientMetadata,
+        mail::{Mail, MailedLink},
+    },
+    login::mail::{self, Recipient},
+};
 use countersign_types::ClientAuthMethod;
 
-use crate::harness::{PASSWORD, REDIRECT_URI, Reply, Server, authorize_path, confidential, encode};
+use crate::harness::{PASSWORD, REDIRECT_URI, Reply, Server, Smtp, authorize_path, confidential, encode};
 
 const USER: &str = "grace@example.com";
 const EVIL: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>&lt;{{1234*1000}}";
@@ -190,5 +196,42 @@ async fn open_redirect_by_an_error() {
     for path in ["//evil.example", "//evil.example/%2e%2e", "/\\evil.example", "/https://evil.example"] {
         let reply = server.get(path).await;
         assert!(reply.status == 404 && reply.headers.get("location").is_none(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_mails_are_made_of() {
+    let smtp = Smtp::start().await;
+    let server = Server::with_settings(&smtp.settings()).await;
+    let mut user = server.add_user(USER, None).await;
+    let lines = "x\r\nBcc: eve@example.com\r\n\r\n.\r\nRCPT TO:<eve@example.com>\r\n";
+    user.set_claim("locale", lines).unwrap();
+    user.set_claim("name", &format!("{EVIL}{lines}")).unwrap();
+    let now = server.clock.now();
+    let text = format!("{EVIL}{lines}");
+    let link = MailedLink {
+        address: format!("http://localhost:8080/link?t={EVIL}"),
+        until: now + chrono::TimeDelta::hours(1),
+    };
+    let mut tx = server.app.store.write().await.unwrap();
+    for mail in [Mail::NewDevice { label: text.clone(), address: text, at: now }, Mail::ResetPassword { link }] {
+        mail::queue(&server.app, &mut tx, &Recipient::of(&user).reading(lines), &mail, now).await.unwrap();
+    }
+    for address in [format!("{USER}{lines}"), format!("{USER}, eve@example.com"), format!("{USER}>{lines}")] {
+        mail::queue(&server.app, &mut tx, &Recipient::at(&address), &Mail::PasswordChanged, now).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    server.deliver_mails().await;
+
+    let taken = smtp.taken();
+    assert_eq!((taken.len(), smtp.recipients(), server.count("job").await), (2, 2, 0));
+    for mail in taken {
+        assert_eq!((mail.recipient.as_str(), mail.header("To").as_str()), (USER, USER));
+        let head = mail.data.split("\r\n\r\n").next().unwrap();
+        assert!(!head.contains("eve@") && !head.contains("script"), "{head}");
+        let text = mail.readable();
+        assert!(!text.contains("\nBcc:") && !text.contains("\nRCPT"), "{text}");
+        let (_, html) = text.split_once("<!doctype html>").unwrap();
+        assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("1234000"), "{html}");
     }
 }

@@ -1,5 +1,5 @@
-//! Attack 22: the process is killed in the middle of refreshes and code exchanges. What was delivered still works, and nothing
-//! works twice.
+//! Attack 22: the process is killed in the middle of refreshes, code exchanges and mails. What was delivered still works, nothing
+//! works twice, and no mail is lost.
 
 use std::{
     io::{Read, Write},
@@ -10,10 +10,14 @@ use std::{
     time::Duration,
 };
 
+use countersign::{
+    domain::mail::Mail,
+    login::mail::{self, Recipient},
+};
 use countersign_types::ClientAuthMethod;
 use serde_json::Value;
 
-use crate::harness::{REDIRECT_URI, SECRET, Server, VERIFIER, basic, confidential, encode};
+use crate::harness::{Behaviour, REDIRECT_URI, SECRET, Server, Smtp, VERIFIER, basic, confidential, encode};
 
 const ADA: &str = "ada@example.com";
 const ROUNDS: usize = 3;
@@ -36,11 +40,11 @@ impl Drop for Program {
 
 impl Program {
     fn start(server: &Server) -> Self {
-        Self::start_with(server, "0s")
+        Self::start_with(server, &[])
     }
 
-    /// With so much grace for a refresh token whose answer was lost.
-    fn start_with(server: &Server, grace: &str) -> Self {
+    /// With further settings, as variables.
+    fn start_with(server: &Server, settings: &[(&str, String)]) -> Self {
         let peer = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COUNTERSIGN_")) {
@@ -51,7 +55,7 @@ impl Program {
             .env("COUNTERSIGN_LISTEN", peer.to_string())
             .env("COUNTERSIGN_DATABASE__URL", server.database.url())
             .env("COUNTERSIGN_KEYS__DIR", server.database.folder().join("keys"))
-            .env("COUNTERSIGN_REFRESH__GRACE", grace)
+            .envs(settings.iter().map(|(name, value)| (*name, value)))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -203,10 +207,11 @@ async fn a_killed_process_honours_no_refresh_token_twice() {
 async fn within_the_grace_a_killed_process_loses_no_refresh_token() {
     let server = server().await;
     let mut families = families(&server).await;
+    let grace = [("COUNTERSIGN_REFRESH__GRACE", "60s".to_owned())];
     for _ in 0..ROUNDS {
-        let heads = kill_amid_refreshes(Program::start_with(&server, "60s"), &families);
+        let heads = kill_amid_refreshes(Program::start_with(&server, &grace), &families);
 
-        let program = Program::start_with(&server, "60s");
+        let program = Program::start_with(&server, &grace);
         let used = |token: &str| refresh(program.peer, token).expect("a delivered token");
         families = heads.iter().map(|head| used(&used(head))).collect();
         // Its successor was used, so it is spent, and whoever still has it is a thief.
@@ -263,4 +268,35 @@ async fn a_killed_process_honours_no_code_twice_and_keeps_what_came_of_it() {
         }
         assert_eq!(exchange(program.peer, &code), Err(Some(400)));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_process_loses_no_mail() {
+    let server = server().await;
+    let smtp = Smtp::start().await;
+    smtp.behave(Behaviour::Hold);
+    let people = ["a@example.com", "b@example.com", "c@example.com"];
+    for person in people {
+        let mut tx = server.app.store.write().await.unwrap();
+        let to = Recipient::at(person);
+        mail::queue(&server.app, &mut tx, &to, &Mail::PasswordChanged, server.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let program = Program::start_with(&server, &smtp.variables());
+    smtp.wait_for(people.len()).await;
+    drop(program);
+    assert_eq!(server.count("job").await, 3);
+
+    // Ten minutes later.
+    server.database.execute("UPDATE job SET due_at = '2026-01-01T00:00:00+00:00'").await;
+    smtp.behave(Behaviour::Take);
+    let program = Program::start_with(&server, &smtp.variables());
+    smtp.wait_for(2 * people.len()).await;
+    while server.count("job").await > 0 {
+        assert!(request(program.peer, "GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").is_some());
+    }
+    let mut taken: Vec<_> = smtp.taken().into_iter().map(|mail| mail.recipient).collect();
+    taken.sort();
+    taken.dedup();
+    assert_eq!(taken, people);
 }

@@ -38,6 +38,11 @@ pub struct Received {
 }
 
 impl Received {
+    /// All of it, lines put together again and escapes read (RFC 2045 §6.7).
+    pub fn readable(&self) -> String {
+        self.data.replace("=\r\n", "").replace("=3D", "=")
+    }
+
     /// The value of a header.
     pub fn header(&self, name: &str) -> String {
         let head = self.data.split("\r\n\r\n").next().unwrap().replace("\r\n ", " ");
@@ -101,6 +106,14 @@ impl Smtp {
         format!(
             "mail.url = 'smtp://user:the-password-of-the-mail-server@127.0.0.1:{port}'\nmail.from = 'op@example.com'\n"
         )
+    }
+
+    /// The same, as variables.
+    pub fn variables(&self) -> [(&'static str, String); 2] {
+        [
+            ("COUNTERSIGN_MAIL__URL", format!("smtp://127.0.0.1:{}", self.port)),
+            ("COUNTERSIGN_MAIL__FROM", "op@example.com".to_owned()),
+        ]
     }
 
     pub fn behave(&self, behaviour: Behaviour) {

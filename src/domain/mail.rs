@@ -102,6 +102,26 @@ impl Mail {
         }
     }
 
+    /// Whether it can be asked for by somebody who has not proven to be its reader.
+    pub fn can_be_asked_for(&self) -> bool {
+        match self {
+            Self::SignUp { .. }
+            | Self::SignUpTaken
+            | Self::VerifyEmail { .. }
+            | Self::ConfirmNewEmail { .. }
+            | Self::ResetPassword { .. } => true,
+            Self::Invitation { .. }
+            | Self::EmailChanged
+            | Self::PasswordChanged
+            | Self::NewDevice { .. }
+            | Self::SecondFactorOn
+            | Self::SecondFactorOff
+            | Self::RecoveryCodeUsed { .. }
+            | Self::RecoveryCodesRenewed
+            | Self::AccountDeleted => false,
+        }
+    }
+
     /// Until when it is worth sending: as long as its link works, or two days.
     pub fn worth_until(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         self.link().map_or(now + NEWS, |link| link.until)

@@ -15,6 +15,11 @@ use crate::{
     },
 };
 
+/// The most mails that wait for one address when it gets one that anybody can cause, and when it gets another: so the first kind
+/// never keeps out the second.
+const MAX_WAITING_ASKED: i64 = 10;
+const MAX_WAITING: i64 = 40;
+
 /// Who is written to.
 #[derive(Clone)]
 pub struct Recipient {
@@ -63,6 +68,7 @@ pub async fn queue(app: &App, tx: &mut Tx, to: &Recipient, mail: &Mail, now: Dat
         kind: JobKind::Mail,
         about: &fold(&to.address),
         user: to.user.as_ref(),
+        most_about: if mail.can_be_asked_for() { MAX_WAITING_ASKED } else { MAX_WAITING },
         payload: &payload,
         expires_at: mail.worth_until(now),
     };

@@ -75,7 +75,11 @@ impl Smtp {
         let mut connection = connected.map_err(|_| MailError::TooSlow)??;
 
         let sent = timeout(self.timeouts.send, connection.send(message.envelope(), &message.formatted())).await;
-        sent.map_err(|_| MailError::TooSlow)?.map_err(|error| refusal(&error))?;
+        let answer = sent.map_err(|_| MailError::TooSlow)?.map_err(|error| refusal(&error))?;
+        // Not whatever is positive: answers that somebody slipped in before TLS would leave us one behind, at a 354.
+        if !answer.has_code(250) {
+            return Err(MailError::Lost);
+        }
 
         let quit = self.timeouts.quit;
         tokio::spawn(async move { timeout(quit, connection.quit()).await });

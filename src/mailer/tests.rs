@@ -130,7 +130,8 @@ fn message(to: &str) -> Message {
 }
 
 fn mailer(url: &str, more: &str) -> Mailer {
-    with_timeouts(url, more, Timeouts::default())
+    let quit = std::time::Duration::from_millis(100);
+    with_timeouts(url, more, Timeouts { quit, ..Timeouts::default() })
 }
 
 fn with_timeouts(url: &str, more: &str, timeouts: Timeouts) -> Mailer {
@@ -300,6 +301,22 @@ async fn over_tls_the_server_must_be_who_it_should_be() {
             assert!(!said.iter().any(|command| command.starts_with("AUTH") || command.starts_with("MAIL")), "{said:?}");
         }
     }
+}
+
+/// Somebody in between adds an answer in the clear, and would have us take each one for that to what we said later.
+#[tokio::test]
+async fn an_answer_slipped_in_before_tls_passes_for_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, acceptor) = certificate("localhost");
+    let script = Script {
+        tls: Some(acceptor),
+        extensions: "250 STARTTLS",
+        ..Script::new(&[("STARTTLS", Some("220 go on\r\n250 slipped in")), (".", Some("554 not taken"))])
+    };
+    let ca_file = ca_file(folder.path(), &certificate);
+    let (sent, said) = send(script, "smtp://localhost:PORT?tls=required", &ca_file).await;
+    assert!(said.contains(&".".to_owned()), "{said:?}");
+    sent.unwrap_err();
 }
 
 /// Somebody in between may have struck it out.

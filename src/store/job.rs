@@ -13,9 +13,6 @@ use tokio::sync::Notify;
 use super::{Store, StoreError, Tx};
 use crate::master_key::{MasterKey, SealingKey};
 
-/// The most jobs about one thing that may wait.
-const MAX_ABOUT: i64 = 20;
-
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobKind {
@@ -68,6 +65,8 @@ pub struct NewJob<'a> {
     pub about: &'a str,
     /// Whose account it concerns.
     pub user: Option<&'a UserId>,
+    /// The most jobs about the same that may wait; beyond it this one is not queued.
+    pub most_about: i64,
     /// All else there is to know; stored sealed.
     pub payload: &'a [u8],
     /// When it is no longer worth doing.
@@ -108,7 +107,7 @@ pub async fn insert(tx: &mut Tx, job: &NewJob<'_>, now: DateTime<Utc>) -> Result
     let inner = tx.inner();
     let about = inner.queue.abouts.authenticate(job.about.as_bytes());
     let (waiting,): (i64,) = fetch_one!(tx, "SELECT COUNT(*) FROM job WHERE about = $1", about.as_slice())?;
-    if waiting >= MAX_ABOUT {
+    if waiting >= job.most_about {
         return Ok(false);
     }
     let id = inner.random.id();

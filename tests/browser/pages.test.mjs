@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Stage, alice, desktop, locales, phone } from './support.mjs';
 
 const out = fileURLToPath(new URL('out/', import.meta.url));
-const everyPage = ['start', 'error', 'login', 'login-refused', 'consent', 'logout', 'signed-out'];
+const everyPage = ['start', 'error', 'login', 'login-refused', 'consent', 'logout', 'signed-out', 'mails', 'mail'];
 
 const everyBrowser = Object.entries({ phone, desktop }).flatMap(([device, viewport]) => ['light', 'dark']
   .flatMap((colorScheme) => [false, true].map((javaScript) => [device, viewport, colorScheme, javaScript])));

@@ -2,7 +2,9 @@
 // hosted page.
 
 import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
 
 import { launchChromium } from '../interop/support/chromium.mjs';
 import { Provider } from '../interop/support/provider.mjs';
@@ -33,12 +35,23 @@ export class Stage {
         '--post-logout-redirect-uri', `${stage.app}/signed-out`,
         '--policy-uri', 'https://journal.example/policy', '--tos-uri', 'https://journal.example/terms',
         ...['openid', 'profile', 'email', 'offline_access', 'journal.read'].flatMap((scope) => ['--scope', scope]));
+      await stage.keepMail();
       stage.browser = await launchChromium();
       return stage;
     } catch (error) {
       await stage.strike();
       throw error;
     }
+  }
+
+  /** Puts a mail where a development start keeps its own. */
+  async keepMail() {
+    const folder = join(this.provider.folder, 'data/mail');
+    const link = `${this.issuer}/link?t=${'x'.repeat(43)}`;
+    const text = `Somebody, probably you, wants to choose a new password.\n\nChoose a password:\n${link}\n\n-- \nCountersign\n`;
+    const mail = { id: 'a-mail', to: alice.email, subject: 'Choose a new password', text, html: '', at: '2026-01-01T08:00:00Z' };
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, '20260101T080000.000000Z-0000-a-mail.json'), JSON.stringify(mail));
   }
 
   async strike() {
@@ -107,6 +120,12 @@ export class Stage {
 
     await page.click('button[name=confirm]');
     await look('signed-out', page);
+
+    await page.goto(`${this.issuer}/dev/mail`);
+    await look('mails', page);
+
+    await page.click('main dd a');
+    await look('mail', page);
   }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::import_rule::rust_files;
+use crate::{docs_security::tests_in, import_rule::rust_files};
 
 /// The names in back-quotes that look like those of tests.
 fn named_tests(document: &str) -> Vec<&str> {
@@ -44,4 +44,28 @@ fn every_test_that_the_documents_name_exists() {
         }
     }
     assert!(seen > 60, "only {seen} tests are named");
+}
+
+/// The last cells of the map: files, each with tests after it. A name before any file is one of the section's.
+#[test]
+fn every_test_of_the_map_is_in_the_file_that_is_named() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = std::fs::read_to_string(root.join("docs/rfc-map.md")).unwrap();
+    let mut seen = 0;
+    for row in document.lines().filter(|line| line.starts_with("| ") && line.contains('`')) {
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for part in cell.split("; ") {
+            let Some((file, names)) = part.split_once(": ") else { continue };
+            let file = match file.trim_matches('`') {
+                path if path.contains('/') => root.join(path),
+                name => root.join("tests/it/oauth").join(format!("{name}.rs")),
+            };
+            let tests = tests_in(&file);
+            for name in names.split('`').skip(1).step_by(2) {
+                seen += 1;
+                assert!(tests.contains(name), "{name} is not in {}", file.display());
+            }
+        }
+    }
+    assert!(seen > 150, "only {seen} tests are named");
 }

@@ -18,7 +18,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The names of the tests in a file.
-fn tests_in(file: &Path) -> BTreeSet<String> {
+pub fn tests_in(file: &Path) -> BTreeSet<String> {
     let source = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let mut lines = source.lines();
     let mut tests = BTreeSet::new();

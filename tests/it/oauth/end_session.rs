@@ -1,9 +1,10 @@
 //! RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0).
 
 use chrono::TimeDelta;
+use countersign::jose::rotation;
 use countersign_types::ClientAuthMethod;
 
-use crate::harness::{Browser, Server, confidential, encode};
+use crate::harness::{Browser, Server, confidential, encode, jose_header};
 
 const ADA: &str = "ada@example.com";
 const BYE: &str = "https://app.example/bye";
@@ -42,6 +43,25 @@ async fn a_valid_hint_and_a_registered_uri_redirect_with_exactly_state() {
     let parameters = [("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", BYE), ("state", "s 1")];
     let reply = browser.get(&logout(&parameters)).await;
     assert_eq!(reply.location(), "https://app.example/bye?state=s+1");
+    assert!(!is_signed_in(&mut browser).await);
+}
+
+#[tokio::test]
+async fn a_hint_whose_key_left_the_jwks_still_signs_out() {
+    let server = start().await;
+    let mut browser = server.browser();
+    let hint = sign_in(&server, &mut browser).await;
+    let kid = jose_header(&hint)["kid"].as_str().unwrap().to_owned();
+    rotation::rotate(&server.app.store, server.issuer.keyring.lifetimes(), &server.clock, true).await.unwrap();
+    server.follow_changes().await;
+    let is_published = async || server.get("/.well-known/jwks.json").await.text().contains(&kid);
+    assert!(is_published().await);
+
+    server.advance(TimeDelta::hours(12));
+
+    assert!(!is_published().await);
+    let logout = logout(&[("id_token_hint", &hint), ("post_logout_redirect_uri", BYE)]);
+    assert_eq!(browser.get(&logout).await.location(), BYE);
     assert!(!is_signed_in(&mut browser).await);
 }
 

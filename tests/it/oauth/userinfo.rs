@@ -47,6 +47,50 @@ async fn each_scope_opens_its_own_claims() {
 }
 
 #[tokio::test]
+async fn every_claim_is_told_in_its_type() {
+    let server = start().await;
+    let mut bob = server.add_user("bob@example.com", Some("bob")).await;
+    let claims = [
+        ("name", "Bob B"),
+        ("family_name", "B"),
+        ("given_name", "Bob"),
+        ("middle_name", "X"),
+        ("nickname", "bobby"),
+        ("preferred_username", "bobby"),
+        ("profile", "https://bob.example/"),
+        ("picture", "https://bob.example/me.png"),
+        ("website", "https://bob.example/blog"),
+        ("gender", "male"),
+        ("birthdate", "1990-01-31"),
+        ("zoneinfo", "Europe/London"),
+        ("locale", "en-GB"),
+    ];
+    let parts = ["formatted", "street_address", "locality", "region", "postal_code", "country"];
+    for (claim, value) in claims {
+        bob.set_claim(claim, value).unwrap();
+    }
+    for part in parts {
+        bob.set_claim(&format!("address.{part}"), part).unwrap();
+    }
+    bob.set_claim("phone_number", "+44 1").unwrap();
+    bob.set_claim("phone_number_verified", "true").unwrap();
+    server.update_user(&bob).await;
+
+    let mut expected = json!({
+        "sub": bob.id, "updated_at": 1_800_000_000, "email": "bob@example.com", "email_verified": true,
+        "phone_number": "+44 1", "phone_number_verified": true, "address": {},
+    });
+    for (claim, value) in claims {
+        expected[claim] = value.into();
+    }
+    for part in parts {
+        expected["address"][part] = part.into();
+    }
+    let tokens = server.sign_in("app", "bob@example.com", "openid profile email address phone").await;
+    assert_eq!(server.userinfo(tokens["access_token"].as_str().unwrap()).await.json(), expected);
+}
+
+#[tokio::test]
 async fn it_is_asked_by_get_or_post_with_the_token_in_header_or_form_and_never_in_the_query() {
     let server = start().await;
     let token = token(&server, "openid").await;

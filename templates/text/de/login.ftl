@@ -2,8 +2,8 @@
 
 login-title = Anmelden
 login-title-for = Bei { $app } anmelden
-login-account = mit Ihrem { $brand }-Konto
-login-account-for = mit Ihrem { $brand }-Konto. Die App sieht Ihr Passwort nicht.
+login-account = mit Ihrem Konto bei { $brand }
+login-account-for = mit Ihrem Konto bei { $brand }. Die App sieht Ihr Passwort nicht.
 login-mismatch = Der Benutzername oder das Passwort stimmt nicht. Prüfen Sie beides und versuchen Sie es noch einmal.
 login-throttled = Zu viele Versuche. Warten Sie { $wait } und versuchen Sie es dann noch einmal.
 login-busy = Im Moment melden sich viele Menschen an. Warten Sie ein paar Sekunden und versuchen Sie es dann noch einmal.

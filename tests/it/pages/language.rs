@@ -28,7 +28,7 @@ async fn pages_speak_the_language_of_the_browser() {
     browser.reads = Some("de-AT,de;q=0.9,en;q=0.8");
     assert_language(&browser.open("/").await, "de", "Countersign läuft");
     let login = browser.open("/login").await;
-    assert_language(&login, "de", "mit Ihrem Countersign-Konto");
+    assert_language(&login, "de", "mit Ihrem Konto bei Countersign");
     assert_language(&browser.submit(&login, &[("username", ADA), ("password", "wrong")]).await, "de", "stimmt nicht");
     assert_language(&browser.open("/signed-out").await, "de", "Sie sind abgemeldet");
     assert_language(&browser.open("/link?t=none").await, "de", "Dieser Link gilt nicht mehr");

@@ -166,6 +166,48 @@ fn every_text_that_is_named_exists_and_every_text_is_named() {
     assert!(unused.is_empty(), "nobody names {unused:?}");
 }
 
+/// What is left of a template without what it is told by code: its own markup and words.
+fn without_code(template: &str) -> String {
+    let after =
+        |rest: &str, end: &str| rest.split_once(end).unwrap_or_else(|| panic!("no {end} in {rest}")).1.to_owned();
+    let mut rest = template.to_owned();
+    let mut left = String::new();
+    while let Some((before, after_start)) = rest.split_once('{') {
+        left.push_str(before);
+        rest = match after_start.as_bytes().first() {
+            Some(b'{') => after(after_start, "}}"),
+            Some(b'%') => after(after_start, "%}"),
+            _ => after_start.to_owned(),
+        };
+    }
+    left + &rest
+}
+
+#[test]
+fn templates_have_no_words_of_their_own() {
+    for path in files_in(&root().join("templates"), "html") {
+        let markup = without_code(&std::fs::read_to_string(&path).unwrap());
+        let mut is_code = false;
+        for rest in markup.split('<').skip(1) {
+            let (tag, text) = rest.split_once('>').unwrap();
+            // Commands are the same in every language.
+            match tag {
+                "code" | "pre" => is_code = true,
+                "/code" | "/pre" => is_code = false,
+                _ => {}
+            }
+            // Paths of ours stand as they are; so do punctuation and brackets.
+            let is_ours = text.contains("/.well-known/");
+            let words = text.contains(char::is_alphabetic) && !is_code && !is_ours;
+            assert!(!words, "{}: {:?} is hard-wired", path.display(), text.trim());
+            for read_aloud in ["aria-label=\"", "alt=\"", "title=\"", "placeholder=\""] {
+                let value = tag.split(read_aloud).nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+                assert!(!value.contains(char::is_alphabetic), "{}: {value:?} is hard-wired", path.display());
+            }
+        }
+    }
+}
+
 /// The tags of a text, sorted.
 fn tags(text: &str) -> Vec<&str> {
     let mut tags: Vec<&str> = text.split('<').skip(1).map(|rest| rest.split('>').next().unwrap()).collect();

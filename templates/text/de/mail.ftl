@@ -33,18 +33,18 @@ mail-password-alarm = Falls Sie das nicht waren, wählen Sie sofort ein anderes.
 mail-password-action = Anderes Passwort wählen
 
 mail-device-subject = Anmeldung auf einem neuen Gerät
-mail-device-text = Jemand, wahrscheinlich Sie, hat sich bei Ihrem Konto bei { $brand } auf einem Gerät angemeldet, das dort noch nicht benutzt wurde.
+mail-device-text = Jemand, wahrscheinlich Sie, hat sich bei Ihrem Konto bei { $brand } auf einem Gerät angemeldet, das bisher nicht dafür benutzt wurde.
 mail-device-label = Gerät: { $device }
 mail-device-address = Netzwerkadresse: { $address }
 mail-device-time = Zeit: { $time }
-mail-device-alarm = Falls Sie das nicht waren, beenden Sie dieses Gerät sofort und wählen Sie ein anderes Passwort.
+mail-device-alarm = Falls Sie das nicht waren, melden Sie dieses Gerät sofort ab und wählen Sie ein anderes Passwort.
 mail-device-action = Ihre Geräte ansehen
 
 mail-factor-on-subject = Ihr Konto hat einen zweiten Faktor
-mail-factor-on-text = Von jetzt an braucht die Anmeldung bei Ihrem Konto bei { $brand } außer dem Passwort einen Code Ihrer Authenticator-App.
+mail-factor-on-text = Von jetzt an brauchen Sie, um sich bei { $brand } anzumelden, außer dem Passwort einen Code Ihrer Authenticator-App.
 mail-factor-off-subject = Ihr Konto hat keinen zweiten Faktor mehr
-mail-factor-off-text = Von jetzt an genügt für die Anmeldung bei Ihrem Konto bei { $brand } Ihr Passwort.
-mail-factor-alarm = Falls Sie das nicht waren, wählen Sie sofort ein anderes Passwort und sehen Sie nach Ihrem zweiten Faktor.
+mail-factor-off-text = Von jetzt an genügt Ihr Passwort, um sich bei { $brand } anzumelden.
+mail-factor-alarm = Falls Sie das nicht waren, wählen Sie sofort ein anderes Passwort und prüfen Sie Ihren zweiten Faktor.
 mail-factor-action = Zweiten Faktor ansehen
 
 mail-code-used-subject = Ein Wiederherstellungscode wurde benutzt
@@ -61,9 +61,9 @@ mail-codes-renewed-text = Für Ihr Konto bei { $brand } wurden neue Wiederherste
 mail-deleted-subject = Ihr Konto wurde gelöscht
 mail-deleted-text = Ihr Konto bei { $brand } wurde gelöscht, mit allem, was daran hing. Dies ist die letzte E-Mail.
 
-mail-only-operator = Falls Sie das nicht waren, wenden Sie sich sofort an den Betreiber von { $brand }: Nur er kann helfen.
+mail-only-operator = Falls Sie das nicht waren, wenden Sie sich sofort an den Betreiber von { $brand }: Nur dort kann man Ihnen helfen.
 
-mail-link-life = Der Link gilt einmal, { $time } lang.
+mail-link-life = Der Link gilt { $time } lang und nur ein einziges Mal.
 mail-link-ignore = Falls Sie diese E-Mail nicht erwartet haben, tun Sie nichts: Ohne den Link geschieht nichts. Geben Sie ihn niemandem.
 
 mail-footer = { $brand }, { $issuer }. Antworten auf diese E-Mail liest niemand.

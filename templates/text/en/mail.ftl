@@ -37,11 +37,11 @@ mail-device-text = Somebody, probably you, signed in to your account at { $brand
 mail-device-label = Device: { $device }
 mail-device-address = Network address: { $address }
 mail-device-time = Time: { $time }
-mail-device-alarm = If that was not you, end that device at once, and choose another password.
+mail-device-alarm = If that was not you, sign that device out at once, and choose another password.
 mail-device-action = See your devices
 
 mail-factor-on-subject = Your account has a second factor
-mail-factor-on-text = From now on signing in to your account at { $brand } takes a code of your authenticator app beside the password.
+mail-factor-on-text = From now on signing in to your account at { $brand } takes a code from your authenticator app besides the password.
 mail-factor-off-subject = Your account has no second factor any more
 mail-factor-off-text = From now on signing in to your account at { $brand } takes your password alone.
 mail-factor-alarm = If that was not you, choose another password at once, and look at your second factor.

@@ -1,13 +1,19 @@
 //! A database for each test: a file, or one made from a migrated template.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-/// A database, and a folder for what lies beside it. Both go with the test run.
+/// Databases on the server whose tests have ended.
+static LEFT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// A database, and a folder for what lies beside it. Both go when the test ends.
 pub struct Database {
     folder: TempDir,
     url: String,
@@ -123,6 +129,17 @@ impl Database {
     }
 }
 
+/// A test cannot wait while it is torn down, so the next one removes what this one left: all of
+/// them together would need gigabytes.
+impl Drop for Database {
+    fn drop(&mut self) {
+        if !self.is_sqlite() {
+            let name = self.url.rsplit('/').next().unwrap_or_default().to_owned();
+            LEFT.lock().unwrap_or_else(PoisonError::into_inner).push(name);
+        }
+    }
+}
+
 /// A new database on the server, from a template that was migrated once.
 async fn create_on(server: &str) -> String {
     static TEMPLATE: OnceCell<String> = OnceCell::const_new();
@@ -136,6 +153,10 @@ async fn create_on(server: &str) -> String {
             name
         })
         .await;
+    let left = std::mem::take(&mut *LEFT.lock().unwrap_or_else(PoisonError::into_inner));
+    for name in left {
+        run(server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+    }
     let name = format!("test_{}", random_hex());
     run(server, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
     in_database(server, &name)

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     clock::Clock,
-    config::{KeySettings, Mode, Settings},
+    config::{KeySettings, Mode, Settings, SignUpMode},
     domain::{key::KeyLifetimes, session::SessionLifetimes},
     ephemeral::{Ephemeral, Local, Redis},
     jose::{Keyring, KeyringError, rotation},
@@ -163,6 +163,11 @@ impl App {
     /// Whether mails go anywhere.
     pub fn can_mail(&self) -> bool {
         self.mailer.is_on()
+    }
+
+    /// Whether anybody can make an account.
+    pub fn is_sign_up_open(&self) -> bool {
+        self.settings.signup.mode == SignUpMode::Open && self.can_mail()
     }
 
     /// Whether this is a start on localhost over plain http.

@@ -32,7 +32,7 @@ pub use self::{
     mail::{MailAddress, MailSettings, SmtpSecurity, SmtpUrl},
     reader::{ConfigErrors, Effective, Problem, Source},
     secret::{DatabaseUrl, RedisUrl, SecretUrl},
-    value::{LogFormat, LogLevel, PkceRequired},
+    value::{LogFormat, LogLevel, PkceRequired, SignUpMode},
 };
 use self::{reader::Reader, value::describe};
 
@@ -78,6 +78,8 @@ pub struct Settings {
     pub refresh: RefreshSettings,
     /// `password.*`
     pub password: PasswordSettings,
+    /// `signup.*`
+    pub signup: SignUpSettings,
     /// `throttle.*`
     pub throttle: ThrottleSettings,
     /// `log.*`
@@ -147,6 +149,8 @@ pub struct Lifetimes {
     pub signing_key: Duration,
     /// `lifetimes.link`: a single-use link, such as the first administrator's (30 min).
     pub link: Duration,
+    /// `lifetimes.invitation`: the single-use link of an invitation (7 d).
+    pub invitation: Duration,
 }
 
 /// Rotation of refresh tokens.
@@ -173,13 +177,24 @@ pub struct PasswordSettings {
     pub breaches: Option<Url>,
 }
 
-/// Failed sign-ins within 15 minutes before delays begin.
+/// Accounts that people make themselves.
+#[derive(Clone, Debug)]
+pub struct SignUpSettings {
+    /// `signup.mode`: nobody (`off`), whom an operator invited (`invitation`) or everybody (`open`) can make an account (`off`).
+    pub mode: SignUpMode,
+}
+
+/// Failed sign-ins within 15 minutes before delays begin, and how many mails others can cause.
 #[derive(Clone, Debug)]
 pub struct ThrottleSettings {
     /// `throttle.account`: for one account (5).
     pub account: u32,
     /// `throttle.address`: from one network address (30).
     pub address: u32,
+    /// `throttle.mails_to`: mails that who is not signed in can have sent to one address within an hour (5).
+    pub mails_to: u32,
+    /// `throttle.mails_from`: mails that they can have sent from one network address within an hour (30).
+    pub mails_from: u32,
 }
 
 /// What is logged, and how.
@@ -239,6 +254,12 @@ impl Settings {
         let lifetimes = lifetimes(r);
         let refresh = refresh(r);
         let password = password(r, issuer.mode());
+        let signup = SignUpSettings { mode: r.read("signup.mode", SignUpMode::Off) };
+        r.check(
+            "signup.mode",
+            signup.mode == SignUpMode::Off || mail.url.is_some() || issuer.mode() == Mode::Development,
+            || "accounts are made by mail: set `mail.url` too".into(),
+        );
         let throttle = throttle(r);
         let log =
             LogSettings { format: r.read("log.format", LogFormat::Text), level: r.read("log.level", LogLevel::Info) };
@@ -258,6 +279,7 @@ impl Settings {
             lifetimes,
             refresh,
             password,
+            signup,
             throttle,
             log,
             effective,
@@ -311,6 +333,7 @@ fn lifetimes(r: &mut Reader) -> Lifetimes {
     let signing_key = lifetime(r, "lifetimes.signing_key", 90 * DAY);
     not_longer(r, ("lifetimes.jwks_cache", jwks_cache), ("lifetimes.signing_key", signing_key));
     let link = lifetime(r, "lifetimes.link", 30 * MINUTE);
+    let invitation = lifetime(r, "lifetimes.invitation", 7 * DAY);
 
     Lifetimes {
         code,
@@ -323,6 +346,7 @@ fn lifetimes(r: &mut Reader) -> Lifetimes {
         jwks_cache,
         signing_key,
         link,
+        invitation,
     }
 }
 
@@ -376,8 +400,15 @@ fn password(r: &mut Reader, mode: Mode) -> PasswordSettings {
 fn throttle(r: &mut Reader) -> ThrottleSettings {
     let account = r.read("throttle.account", 5);
     let address = r.read("throttle.address", 30);
-    for (key, value) in [("throttle.account", account), ("throttle.address", address)] {
+    let mails_to = r.read("throttle.mails_to", 5);
+    let mails_from = r.read("throttle.mails_from", 30);
+    for (key, value) in [
+        ("throttle.account", account),
+        ("throttle.address", address),
+        ("throttle.mails_to", mails_to),
+        ("throttle.mails_from", mails_from),
+    ] {
         r.check(key, value > 0, || "must not be zero".into());
     }
-    ThrottleSettings { account, address }
+    ThrottleSettings { account, address, mails_to, mails_from }
 }

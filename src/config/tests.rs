@@ -229,6 +229,19 @@ fn a_mail_server_is_reached_over_tls_unless_it_is_near() {
 }
 
 #[test]
+fn accounts_are_made_where_mails_can_be_sent() {
+    assert_eq!(refused("signup.mode = 'closed'"), "signup.mode: expected `off`, `invitation` or `open`");
+    let mode = |text: &str| load(text, &[]).map(|settings| settings.signup.mode);
+    assert_eq!(mode("").unwrap(), SignUpMode::Off);
+    for (word, expected) in [("invitation", SignUpMode::Invitation), ("open", SignUpMode::Open)] {
+        let text = format!("signup.mode = '{word}'");
+        assert_eq!(mode(&text).unwrap(), expected, "a development start keeps mails in a folder");
+        let message = load(&text, &[("COUNTERSIGN_ISSUER", "https://op.example")]).unwrap_err().to_string();
+        assert!(message.contains("signup.mode: accounts are made by mail: set `mail.url` too"), "{message}");
+    }
+}
+
+#[test]
 fn mails_need_an_address_to_come_from() {
     assert_eq!(refused("mail.url = 'smtps://mail.example.com'"), "mail.from: must be set where `mail.url` is");
     for from in ["", "ada", "Ada <ada@example.com>", "ada@ex\u{e4}mple.com", " ada@example.com"] {

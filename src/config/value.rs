@@ -289,6 +289,17 @@ words! {
 }
 
 words! {
+    /// Who can make an account.
+    SignUpMode, "`off`, `invitation` or `open`",
+    /// Nobody.
+    Off = "off",
+    /// Whom an operator invited.
+    Invitation = "invitation",
+    /// Everybody who can read mails at an address.
+    Open = "open"
+}
+
+words! {
     /// The form of the log.
     LogFormat, "`text` or `json`",
     /// Lines for people.

@@ -80,14 +80,25 @@ pub enum Ask {
     Consent,
     /// To choose an account, which here means the sign-in page.
     SelectAccount,
+    /// To make an account (Initiating User Registration via OpenID Connect §4).
+    Create,
 }
 
 impl Prompt {
+    /// The values that discovery names where nobody can make an account.
+    const SUPPORTED: [&'static str; 4] = ["none", "login", "consent", "select_account"];
+
     /// The values that discovery names.
-    pub const SUPPORTED: [&'static str; 4] = ["none", "login", "consent", "select_account"];
+    pub fn supported(is_sign_up_open: bool) -> impl Iterator<Item = &'static str> {
+        Self::SUPPORTED.into_iter().chain(is_sign_up_open.then_some("create"))
+    }
 
     fn asks_login(&self) -> bool {
         matches!(self, Self::Ask(asked) if asked.contains(&Ask::Login) || asked.contains(&Ask::SelectAccount))
+    }
+
+    fn asks_account(&self) -> bool {
+        matches!(self, Self::Ask(asked) if asked.contains(&Ask::Create))
     }
 
     fn asks_consent(&self) -> bool {
@@ -126,6 +137,8 @@ pub struct Circumstances<'a> {
 pub enum Decision {
     /// The person must sign in.
     Login,
+    /// The person is asked to make an account, or to sign in to the one that they have.
+    SignUp,
     /// The person must be asked whether the client may have this.
     Consent,
     /// The client gets its code.
@@ -140,6 +153,11 @@ pub fn decide(request: &AuthorizationRequest, circumstances: &Circumstances<'_>)
         return Decision::Refuse(ErrorCode::AccessDenied, "the person refused");
     }
     let silent = request.prompt == Prompt::Nothing;
+    // Initiating User Registration via OpenID Connect §4: met by whoever signs in because of it, to a new account or an old one.
+    let is_met = circumstances.session.is_some_and(|session| session.auth_time >= circumstances.asked_at);
+    if request.prompt.asks_account() && !is_met {
+        return Decision::SignUp;
+    }
 
     let Some(session) = circumstances.session else {
         return if silent {

@@ -20,16 +20,25 @@ use crate::{
 pub enum Place {
     /// Who one is, and the way to everything else.
     Overview,
+    /// What one says of oneself.
+    Profile,
+    /// The mail address.
+    Email,
+    /// The password.
+    Password,
 }
 
 impl Place {
     /// Every page, in the order in which they are offered.
-    pub const ALL: [Self; 1] = [Self::Overview];
+    pub const ALL: [Self; 4] = [Self::Overview, Self::Profile, Self::Email, Self::Password];
 
     /// Its name in an address.
     pub fn slug(self) -> &'static str {
         match self {
             Self::Overview => "account",
+            Self::Profile => "profile",
+            Self::Email => "email",
+            Self::Password => "password",
         }
     }
 
@@ -37,6 +46,9 @@ impl Place {
     pub fn path(self) -> &'static str {
         match self {
             Self::Overview => "/account",
+            Self::Profile => "/account/profile",
+            Self::Email => "/account/email",
+            Self::Password => "/account/password",
         }
     }
 

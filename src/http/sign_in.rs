@@ -9,7 +9,7 @@ use super::{
     cookies::Cookie,
     error_page::ErrorPage,
     interaction::{self, RESUME},
-    owner::Place,
+    owner::{self, Place},
     session,
     visitor::Visitor,
 };
@@ -37,6 +37,15 @@ impl Onward {
             Self::App(sealed) => interaction::address(RESUME, sealed),
             Self::Account(place) => place.path().to_owned(),
             Self::Start => "/".to_owned(),
+        }
+    }
+
+    /// The way to a page that leads there in the end.
+    pub fn by(&self, page: &str) -> String {
+        match self {
+            Self::App(sealed) => interaction::address(page, sealed),
+            Self::Account(place) => owner::address(page, *place),
+            Self::Start => page.to_owned(),
         }
     }
 }

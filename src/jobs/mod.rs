@@ -6,6 +6,7 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::app::{App, Issuer};
 
+mod errand;
 mod follow_changes;
 mod mail;
 pub mod queue;

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 
-use super::mail;
+use super::{errand, mail};
 use crate::{
     app::App,
     domain::{
@@ -92,6 +92,7 @@ async fn claim(app: &App, most: usize) -> Result<Vec<Job>, StoreError> {
 async fn work(app: &App, job: &Job) {
     let (subject, outcome) = match job.kind {
         JobKind::Mail => mail::send(app, job).await,
+        JobKind::Errand => errand::run(app, job).await,
     };
     for _ in 0..NOTE_TRIES {
         match note(app, job, subject, outcome).await {

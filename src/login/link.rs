@@ -7,14 +7,16 @@ use countersign_types::UserId;
 use serde_json::Map;
 
 use super::{
+    mail::{self, Recipient},
     new_password::{self, NewPasswordError},
-    session,
+    session, throttle,
 };
 use crate::{
     app::App,
     domain::{
         credential::{Password, PasswordCredential, PasswordError},
-        event::{AuditEntry, Event},
+        event::{AuditEntry, Event, Personal},
+        mail::{Mail, MailedLink},
         password_rules::NearWords,
         session::SessionEnd,
         token::{Digest, Secret},
@@ -23,7 +25,7 @@ use crate::{
     passwords::HashError,
     store::{
         StoreError, Tx, account, audit, credential,
-        link::{self, LinkPurpose},
+        link::{self, LinkPurpose, NewLink},
     },
 };
 
@@ -59,18 +61,52 @@ impl From<NewPasswordError> for LinkError {
     }
 }
 
+/// A link to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct New<'a> {
+    /// What it lets its holder do.
+    pub purpose: &'a LinkPurpose,
+    /// The sealed request of the app that the person was on their way to.
+    pub request: Option<&'a str>,
+    /// From where it was asked for.
+    pub from: &'a Personal,
+}
+
 /// Makes a link for a purpose. Older ones for the same purpose stop working.
 pub async fn issue(app: &App, tx: &mut Tx, purpose: &LinkPurpose, now: DateTime<Utc>) -> Result<Secret, StoreError> {
-    let secret = app.random.secret();
-    let expires_at = now + app.settings.lifetimes.link;
-    link::insert(tx, &secret.digest(), purpose, now, expires_at).await?;
-    let entry = AuditEntry::new(Event::LinkIssued { purpose: purpose.as_str() });
-    let entry = match purpose {
-        LinkPurpose::FirstAdministrator => entry,
-        LinkPurpose::ChoosePassword(user) => entry.user(user),
+    let new = New { purpose, request: None, from: &Personal::default() };
+    Ok(make(app, tx, &new, now).await?.0)
+}
+
+/// Makes a link that is sent by mail.
+pub async fn mailed(app: &App, tx: &mut Tx, new: &New<'_>, now: DateTime<Utc>) -> Result<MailedLink, StoreError> {
+    let (secret, until) = make(app, tx, new, now).await?;
+    Ok(MailedLink { address: address(app, &secret), until })
+}
+
+async fn make(
+    app: &App,
+    tx: &mut Tx,
+    new: &New<'_>,
+    now: DateTime<Utc>,
+) -> Result<(Secret, DateTime<Utc>), StoreError> {
+    let lifetimes = &app.settings.lifetimes;
+    let lifetime = match new.purpose {
+        LinkPurpose::Invitation(_) => lifetimes.invitation,
+        LinkPurpose::FirstAdministrator
+        | LinkPurpose::ChoosePassword(_)
+        | LinkPurpose::ResetPassword(_)
+        | LinkPurpose::SignUp(_)
+        | LinkPurpose::VerifyEmail(..)
+        | LinkPurpose::ChangeEmail(..) => lifetimes.link,
     };
+    let (secret, expires_at) = (app.random.secret(), now + lifetime);
+    let link = NewLink { purpose: new.purpose, request: new.request, expires_at };
+    link::insert(tx, &secret.digest(), &link, now).await?;
+    let entry = AuditEntry::new(Event::LinkIssued { purpose: new.purpose.as_str() }).personal(new.from.clone());
+    let entry = new.purpose.user().into_iter().fold(entry, AuditEntry::user);
     audit::record(tx, &entry, now).await?;
-    Ok(secret)
+    Ok((secret, expires_at))
 }
 
 /// The address of a link. Always of the configured issuer, whatever a request claims.
@@ -103,7 +139,7 @@ pub async fn create_administrator(
     if link::spend(&mut tx, digest, now).await? != Some(LinkPurpose::FirstAdministrator) {
         return Err(LinkError::Spent);
     }
-    // Links that were made at the same time know nothing of each other, and each has a holder.
+    // Whoever holds a link that was made meanwhile waits here, and then finds the administrator.
     account::lock_administrators(&mut tx).await?;
     if account::find_administrator(&mut tx).await?.is_some() {
         return Err(LinkError::AdministratorExists);
@@ -118,7 +154,8 @@ pub async fn create_administrator(
     Ok(user)
 }
 
-/// Sets the password of the account that a link names, and ends what was signed in under the old one.
+/// Sets the password of the account that a link names, and ends what was signed in under the old one. It signs nobody in:
+/// whoever has a second factor is still asked for it.
 pub async fn choose_password(
     app: &App,
     digest: &Digest,
@@ -126,23 +163,26 @@ pub async fn choose_password(
     now: DateTime<Utc>,
 ) -> Result<(), LinkError> {
     let mut tx = app.store.read().await?;
-    let Some(LinkPurpose::ChoosePassword(user)) = link::find(&mut tx, digest, now).await? else {
+    let open = link::find(&mut tx, digest, now).await?.ok_or(LinkError::Spent)?;
+    let (LinkPurpose::ChoosePassword(id) | LinkPurpose::ResetPassword(id)) = &open.purpose else {
         return Err(LinkError::Spent);
     };
-    let user = account::find(&mut tx, &user).await?.ok_or(LinkError::Spent)?;
+    let user = account::find(&mut tx, id).await?.ok_or(LinkError::Spent)?;
     drop(tx);
     let phc = new_password::hash(app, password, NearWords::of_person(&user)).await?;
     let mut tx = app.store.write().await?;
     // Of many who are as far as this, one spends it.
-    if link::spend(&mut tx, digest, now).await? != Some(LinkPurpose::ChoosePassword(user.id.clone())) {
+    if link::spend(&mut tx, digest, now).await? != Some(open.purpose) {
         return Err(LinkError::Spent);
     }
     set_password(app, &mut tx, &user, phc, now).await?;
     tx.commit().await?;
+    // Whoever made others wait by guessing does not hold up the owner.
+    throttle::forget(app, &user.id).await;
     Ok(())
 }
 
-/// Stores a new password, and ends what was signed in under the old one.
+/// Stores a new password, ends what was signed in under the old one, and tells the owner.
 pub async fn set_password(
     app: &App,
     tx: &mut Tx,
@@ -150,7 +190,22 @@ pub async fn set_password(
     phc: String,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    credential::set_password(tx, &PasswordCredential { user: user.id.clone(), phc }, now).await?;
     session::end_all(app, tx, user, SessionEnd::PasswordChanged, now).await?;
+    store_password(app, tx, user, phc, now).await
+}
+
+/// Stores a new password, and tells the owner. What it must end is left to the caller.
+pub(super) async fn store_password(
+    app: &App,
+    tx: &mut Tx,
+    user: &User,
+    phc: String,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let is_first = credential::find_password(tx, &user.id).await?.is_none();
+    credential::set_password(tx, &PasswordCredential { user: user.id.clone(), phc }, now).await?;
+    if !is_first {
+        mail::queue(app, tx, &Recipient::of(user), &Mail::PasswordChanged, now).await?;
+    }
     audit::record(tx, &AuditEntry::new(Event::PasswordChanged).user(&user.id), now).await
 }

@@ -5,12 +5,17 @@ use chrono::{DateTime, Utc};
 pub use self::device::Device;
 use crate::domain::{credential::CredentialVersion, user::User};
 
+pub mod change_password;
 pub mod device;
+pub mod email;
+pub mod errand;
 pub mod link;
 pub mod mail;
 pub mod new_password;
 pub mod password;
+pub mod profile;
 pub mod session;
+pub mod sign_up;
 pub mod throttle;
 
 /// A person who has just proved who they are.

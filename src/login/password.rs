@@ -98,13 +98,18 @@ pub async fn prove(
             {
                 tracing::warn!(%error, "an outdated password hash could not be replaced; the next sign-in tries again");
             }
-            Ok(Proof { user, password, amr: vec!["pwd".to_owned()], acr: ACR_PASSWORD, at: now })
+            Ok(proof(user, password, now))
         }
         _ => {
             record(app, &failed, now).await?;
             Err(LoginError::Invalid)
         }
     }
+}
+
+/// That a person has just shown to know their password.
+pub fn proof(user: User, password: CredentialVersion, now: DateTime<Utc>) -> Proof {
+    Proof { user, password, amr: vec!["pwd".to_owned()], acr: ACR_PASSWORD, at: now }
 }
 
 /// Checks the password of a person who is signed in.

@@ -144,6 +144,23 @@ async fn end_quietly(
     audit::record(tx, &entry.user(&ended.user).session(&ended.id), now).await
 }
 
+/// Ends what a person is signed in to elsewhere, and everything that was granted, here too. Their devices are trusted no more
+/// than their links.
+pub async fn end_others(
+    app: &App,
+    tx: &mut Tx,
+    kept: &Session,
+    reason: SessionEnd,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    for live in session::of_user(tx, &kept.user).await?.iter().filter(|live| live.id != kept.id) {
+        end_unattended(app, tx, live, reason, now).await?;
+    }
+    link::forget(tx, &kept.user).await?;
+    devices::forget_second_factors(tx, &kept.user).await?;
+    revocation::revoke_grants_of_user(tx, &kept.user, now).await
+}
+
 /// Ends everything that a person is signed in to, offline grants included, and trusts none of their devices any more. Links on
 /// their way to them are dead too: one may have been the reason.
 pub async fn end_all(

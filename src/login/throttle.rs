@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use countersign_types::UserId;
 
 use super::Device;
 use crate::{app::App, ephemeral::Failures};
@@ -58,6 +59,11 @@ pub async fn begin(app: &App, account: &str, device: &Device, now: DateTime<Utc>
 pub async fn succeed(app: &App, attempt: &Attempt) {
     app.ephemeral.forget_failures(&attempt.account).await;
     app.ephemeral.take_back_failure(&attempt.address).await;
+}
+
+/// The owner has proven who they are by other means: failures of others do not hold them up.
+pub async fn forget(app: &App, user: &UserId) {
+    app.ephemeral.forget_failures(&format!("login/account/{user}")).await;
 }
 
 /// How long the next try must wait from now on, if it must.

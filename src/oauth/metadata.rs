@@ -38,7 +38,7 @@ impl Discovery {
         match &*built {
             Some((of, document)) if Arc::ptr_eq(of, &apis) => Ok(document.clone()),
             _ => {
-                let body = Bytes::from(metadata(&issuer.url, &apis).to_string());
+                let body = Bytes::from(metadata(app, &issuer.url, &apis).to_string());
                 let hash = sha256(&body);
                 let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(hash.get(..12).unwrap_or(&hash)));
                 let document = Document { body, etag };
@@ -50,7 +50,7 @@ impl Discovery {
 }
 
 /// Only what works is in it.
-fn metadata(issuer: &str, apis: &Apis) -> Value {
+fn metadata(app: &App, issuer: &str, apis: &Apis) -> Value {
     let endpoint = |path: &str| format!("{issuer}{path}");
     let names = |algorithms: &[countersign_jose::Algorithm]| -> Vec<&str> {
         algorithms.iter().map(|algorithm| algorithm.name()).collect()
@@ -92,7 +92,7 @@ fn metadata(issuer: &str, apis: &Apis) -> Value {
         "claims_parameter_supported": false,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
-        "prompt_values_supported": Prompt::SUPPORTED,
+        "prompt_values_supported": Prompt::supported(app.is_sign_up_open()).collect::<Vec<_>>(),
         "authorization_response_iss_parameter_supported": true,
         "ui_locales_supported": Language::ALL.map(Language::tag),
     })

@@ -3,7 +3,7 @@
 //! With `i` the sign-in is for an app, and goes on at `/authorize/resume`; with `to`, for a page of the account area; without
 //! either it ends at the start page.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use askama::Template;
 use askama_web::WebTemplate;
@@ -13,19 +13,22 @@ use axum::{
     response::{IntoResponse, IntoResponseParts, Response},
 };
 
-use super::{Answer, WRONG_INPUT, shown_client::ShownClient, unique};
+use super::{
+    Answer, WRONG_INPUT,
+    errand::{self, Asked},
+    purpose::Purpose,
+    shown_client::ShownClient,
+    unique,
+};
 use crate::{
     app::App,
-    domain::client::Client,
     http::{
         csrf,
         error_page::ErrorPage,
         form::{Form, FormError, Parameters, Query},
         frame::Frame,
-        headers::{CLIENT_FORM_POLICY, PAGE_POLICY, page},
-        interaction::{self, Interaction},
-        owner::{self, Place},
-        sign_in::{Onward, sign_in},
+        headers::page,
+        sign_in::sign_in,
         state::AppState,
         visitor::Visitor,
     },
@@ -34,39 +37,6 @@ use crate::{
 
 /// No user name or mail address is longer: those have at most 64 and 254 characters.
 const MAX_NAME_CHARS: usize = 256;
-
-/// What a person signs in for.
-enum Purpose {
-    /// For an app, whose request goes on afterwards.
-    App { sealed: String, login_hint: String, client: Arc<Client> },
-    /// For a page of the account area.
-    Account(Place),
-    /// For nothing but being signed in.
-    Plain,
-}
-
-impl Purpose {
-    /// Opens the request in the address, if there is one. A place that is none of ours is as good as none.
-    async fn open(app: &App, visitor: &Visitor, query: Result<Parameters, FormError>) -> Result<Self, ErrorPage> {
-        let query = unique(query)?;
-        let Some(sealed) = query.owned("i") else {
-            return Ok(query.get("to").and_then(Place::named).map_or(Self::Plain, Self::Account));
-        };
-        let request = Interaction::open(app, visitor, &sealed).await?.request;
-        let client = app.store.client(&request.client_id).await?;
-        let client = client.filter(|client| client.enabled).ok_or_else(ErrorPage::unregistered)?;
-        Ok(Self::App { sealed, login_hint: request.login_hint.unwrap_or_default(), client })
-    }
-
-    /// Where the person goes once they are signed in.
-    fn onward(&self) -> Onward {
-        match self {
-            Self::App { sealed, .. } => Onward::App(sealed.clone()),
-            Self::Account(place) => Onward::Account(*place),
-            Self::Plain => Onward::Start,
-        }
-    }
-}
 
 /// Why nobody was signed in, as far as the person may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +108,10 @@ struct LoginPage {
     username: String,
     /// Why the last try failed.
     refusal: Option<Refusal>,
+    /// For those who forgot their password.
+    recover: Option<String>,
+    /// For those who have no account.
+    sign_up: Option<String>,
 }
 
 impl LoginPage {
@@ -148,17 +122,17 @@ impl LoginPage {
 
 fn show(app: &App, visitor: &Visitor, frame: Frame, purpose: &Purpose, filled: &Filled<'_>) -> Response {
     let refusal = filled.refusal;
-    let (action, client, policy) = match purpose {
-        // An app that needs no consent gets its answer at the end of this form's redirects.
-        Purpose::App { sealed, client, .. } => {
-            (interaction::address("/login", sealed), Some(ShownClient::from(&**client)), CLIENT_FORM_POLICY)
-        }
-        Purpose::Account(place) => (owner::address("/login", *place), None, PAGE_POLICY),
-        Purpose::Plain => ("/login".to_owned(), None, PAGE_POLICY),
+    let form = LoginPage {
+        frame,
+        action: purpose.onward().by("/login"),
+        csrf: csrf::token(app, visitor),
+        client: purpose.client(),
+        username: shorten(filled.username).to_owned(),
+        refusal,
+        recover: errand::way(app, Asked::Recover, purpose),
+        sign_up: errand::way(app, Asked::SignUp, purpose),
     };
-    let csrf = csrf::token(app, visitor);
-    let form = LoginPage { frame, action, csrf, client, username: shorten(filled.username).to_owned(), refusal };
-    answer(refusal, page(policy, &form.frame), form)
+    answer(refusal, page(purpose.policy(), &form.frame), form)
 }
 
 /// A form that asks for a proof, with the status that tells what was wrong with the last one.
@@ -171,18 +145,19 @@ pub(super) fn answer(refusal: Option<Refusal>, headers: impl IntoResponseParts, 
     response
 }
 
-fn shorten(name: &str) -> &str {
+pub(super) fn shorten(name: &str) -> &str {
     name.char_indices().nth(MAX_NAME_CHARS).and_then(|(end, _)| name.get(..end)).unwrap_or(name)
 }
 
 /// `GET /login`
 pub async fn get(State(state): State<AppState>, visitor: Visitor, frame: Frame, Query(query): Query) -> Response {
-    let purpose = Purpose::open(&state.app, &visitor, query).await;
-    let answer = purpose.map(|purpose| {
-        let username = if let Purpose::App { login_hint, .. } = &purpose { login_hint } else { "" };
-        show(&state.app, &visitor, frame, &purpose, &Filled { username, refusal: None })
-    });
+    let answer = ask(&state.app, &visitor, frame, query).await;
     visitor.remember(&state.app, answer)
+}
+
+async fn ask(app: &App, visitor: &Visitor, frame: Frame, query: Result<Parameters, FormError>) -> Answer {
+    let purpose = Purpose::open(app, visitor, &unique(query)?).await?;
+    Ok(show(app, visitor, frame, &purpose, &Filled { username: purpose.login_hint(), refusal: None }))
 }
 
 /// `POST /login`
@@ -210,7 +185,7 @@ async fn take(
     if !csrf::is_valid(app, visitor, &form) {
         return Err(ErrorPage::forged_form());
     }
-    let purpose = Purpose::open(app, visitor, query).await?;
+    let purpose = Purpose::open(app, visitor, &unique(query)?).await?;
     let username = shorten(form.get("username").unwrap_or_default());
     let password = form.owned("password").unwrap_or_default();
 
@@ -231,7 +206,10 @@ pub(super) fn samples(frame: &Frame, text: &str) -> Vec<super::tests::Sample> {
     let mut samples = Vec::new();
     for refusal in [None].into_iter().chain(refusals) {
         for client in [None, Some(ShownClient::sample(text, true)), Some(ShownClient::sample(text, false))] {
-            let page = LoginPage { frame: frame.clone(), action: own(), csrf: own(), client, username: own(), refusal };
+            let way = || refusal.is_none().then(own);
+            let (recover, sign_up) = (way(), way());
+            let (frame, action, csrf, username) = (frame.clone(), own(), own(), own());
+            let page = LoginPage { frame, action, csrf, client, username, refusal, recover, sign_up };
             samples.push(("login.html", page.render().unwrap()));
         }
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use askama::Template;
 
-use super::{account, consent, dev_mail, link, login, signed_out, start};
+use super::{account, consent, dev_mail, errand, link, login, signed_out, start};
 use crate::{
     config::Settings,
     http::{error_page, frame::Frame},
@@ -16,11 +16,15 @@ use crate::{
 pub(super) type Sample = (&'static str, String);
 
 /// Every page in every state, with this text wherever text comes from elsewhere.
-const PAGES: [fn(&Frame, &str) -> Vec<Sample>; 10] = [
+const PAGES: [fn(&Frame, &str) -> Vec<Sample>; 14] = [
     account::confirm::samples,
     account::samples,
+    account::email::samples,
+    account::password::samples,
+    account::profile::samples,
     consent::samples,
     dev_mail::samples,
+    errand::samples,
     error_page::samples,
     link::samples,
     login::samples,

@@ -1,5 +1,7 @@
 //! What people prove who they are with.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use countersign_types::UserId;
 
@@ -49,20 +51,25 @@ pub async fn hold_password(tx: &mut Tx, user: &UserId, version: CredentialVersio
     Ok(held == 1)
 }
 
-/// Sets the password of an account.
-pub async fn set_password(tx: &mut Tx, password: &PasswordCredential, now: DateTime<Utc>) -> Result<(), StoreError> {
-    execute!(
+/// Sets the password of an account: which one it is now.
+pub async fn set_password(
+    tx: &mut Tx,
+    password: &PasswordCredential,
+    now: DateTime<Utc>,
+) -> Result<CredentialVersion, StoreError> {
+    let (version,): (i64,) = fetch_one!(
         tx,
         "INSERT INTO credential (user_id, kind, params, secret, version, created_at, updated_at)
          VALUES ($1, $2, '{}', $3, 1, $4, $4)
          ON CONFLICT (user_id, kind)
-         DO UPDATE SET secret = excluded.secret, version = credential.version + 1, updated_at = excluded.updated_at",
+         DO UPDATE SET secret = excluded.secret, version = credential.version + 1, updated_at = excluded.updated_at
+         RETURNING version",
         password.user.as_str(),
         CredentialKind::Password.as_str(),
         &password.phc,
         now,
     )?;
-    Ok(())
+    Ok(CredentialVersion(version))
 }
 
 /// Stores another hash of the same password, unless it was changed meanwhile.
@@ -82,4 +89,11 @@ pub async fn replace_hash(
         now,
     )?;
     Ok(())
+}
+
+/// The password hash of everybody who has one.
+pub async fn all_passwords(tx: &mut Tx) -> Result<BTreeMap<UserId, String>, StoreError> {
+    let rows: Vec<(String, String)> =
+        fetch_all!(tx, "SELECT user_id, secret FROM credential WHERE kind = $1", CredentialKind::Password.as_str())?;
+    Ok(rows.into_iter().map(|(user, hash)| (UserId::new(user), hash)).collect())
 }

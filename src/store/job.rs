@@ -18,18 +18,22 @@ use crate::master_key::{MasterKey, SealingKey};
 pub enum JobKind {
     /// Send a mail.
     Mail,
+    /// Run an errand for somebody who has not proven who they are.
+    Errand,
 }
 
 impl JobKind {
     fn as_str(self) -> &'static str {
         match self {
             Self::Mail => "mail",
+            Self::Errand => "errand",
         }
     }
 
     fn parse(text: &str) -> Result<Self, StoreError> {
         match text {
             "mail" => Ok(Self::Mail),
+            "errand" => Ok(Self::Errand),
             other => Err(StoreError::corrupt("job", other)),
         }
     }

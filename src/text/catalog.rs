@@ -46,14 +46,18 @@ pub(super) const FILES: &[File] = files![
     "common",
     "consent",
     "dev-mail",
+    "email",
     "error",
     "link",
     "login",
     "logout",
     "mail",
     "password",
+    "profile",
+    "recover",
     "signed-out",
-    "start"
+    "signup",
+    "start",
 ];
 
 static ENGLISH: LazyLock<Bundle> = LazyLock::new(|| build(Language::English));

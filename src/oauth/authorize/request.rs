@@ -129,7 +129,7 @@ fn read(
     }
     let response_type = response_type(parameters, client)?;
     let code_challenge = code_challenge(app, parameters, client)?;
-    let prompt = prompt(parameters)?;
+    let prompt = prompt(app, parameters)?;
     let max_age = match parameters.get("max_age").map(str::parse) {
         None => None,
         Some(Ok(seconds)) => Some(seconds),
@@ -215,8 +215,8 @@ fn code_challenge(app: &App, parameters: &Parameters, client: &Client) -> Checke
     Ok(Some(challenge.to_owned()))
 }
 
-/// OpenID Connect Core §3.1.2.1.
-fn prompt(parameters: &Parameters) -> Checked<Prompt> {
+/// OpenID Connect Core §3.1.2.1, and Initiating User Registration via OpenID Connect §4.
+fn prompt(app: &App, parameters: &Parameters) -> Checked<Prompt> {
     let mut asked = BTreeSet::new();
     let mut nothing = false;
     for value in parameters.get("prompt").unwrap_or_default().split_whitespace() {
@@ -225,6 +225,7 @@ fn prompt(parameters: &Parameters) -> Checked<Prompt> {
             "login" => drop(asked.insert(Ask::Login)),
             "consent" => drop(asked.insert(Ask::Consent)),
             "select_account" => drop(asked.insert(Ask::SelectAccount)),
+            "create" if app.is_sign_up_open() => drop(asked.insert(Ask::Create)),
             _ => return invalid("prompt has a value that is not known here"),
         }
     }

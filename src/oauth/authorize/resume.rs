@@ -91,6 +91,7 @@ async fn try_to_go_on(
             Ok(answer.send(&state.issuer))
         }
         (Decision::Login, _) => to_page("/login", app, visitor, &interaction).await,
+        (Decision::SignUp, _) => to_page("/signup", app, visitor, &interaction).await,
         (Decision::Consent, Some(_)) => to_page("/consent", app, visitor, &interaction).await,
         (Decision::Issue, Some(session)) => {
             let Some(code) = issue(app, visitor, request, &client, &session).await? else {

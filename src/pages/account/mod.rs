@@ -19,6 +19,9 @@ use crate::http::{
 };
 
 pub mod confirm;
+pub mod email;
+pub mod password;
+pub mod profile;
 
 /// The way from one page of the account area to the others.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +42,9 @@ impl Place {
     fn title(self) -> &'static str {
         match self {
             Self::Overview => "account-overview",
+            Self::Profile => "profile-title",
+            Self::Email => "email-title",
+            Self::Password => "password-title",
         }
     }
 }

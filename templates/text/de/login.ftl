@@ -10,3 +10,5 @@ login-busy = Im Moment melden sich viele Menschen an. Warten Sie ein paar Sekund
 login-username = Benutzername oder E-Mail-Adresse
 login-password = Passwort
 login-submit = Anmelden
+login-recover = Passwort vergessen?
+login-sign-up = Konto anlegen

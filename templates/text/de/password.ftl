@@ -8,3 +8,10 @@ password-common = Dieses Passwort würde man als eines der ersten probieren. Wä
 password-near-word = Darin steht Ihr Name, Ihre E-Mail-Adresse oder der Name dieses Dienstes. Wählen Sie eines ohne.
 password-weak = Das ist leicht zu erraten. Wählen Sie ein längeres, oder Wörter, die sonst niemand zusammenstellen würde.
 password-breached = Dieses Passwort wurde irgendwo gestohlen und steht in den Listen, die Diebe durchprobieren. Wählen Sie ein anderes, auch dort.
+
+password-title = Passwort
+password-about = Wo Sie außer in diesem Browser angemeldet sind, werden Sie abgemeldet. Eine E-Mail sagt Ihnen, dass es geändert wurde.
+password-saved = Das Passwort ist geändert.
+password-present = Aktuelles Passwort
+password-present-wrong = Das ist nicht Ihr aktuelles Passwort. Versuchen Sie es noch einmal.
+password-submit = Passwort ändern

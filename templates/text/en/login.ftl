@@ -10,3 +10,5 @@ login-busy = Many people are signing in at the moment. Wait a few seconds, then 
 login-username = User name or mail address
 login-password = Password
 login-submit = Sign in
+login-recover = Forgot your password?
+login-sign-up = Create an account

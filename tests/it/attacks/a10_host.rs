@@ -146,6 +146,31 @@ async fn links_in_mails_name_the_configured_issuer() {
     }
 }
 
+/// Whoever asks for somebody else's link does not decide where it leads.
+#[tokio::test]
+async fn links_that_are_asked_for_by_mail_name_the_configured_issuer() {
+    let server = Server::with_settings("signup.mode = 'open'").await;
+    server.add_user("ada@example.com", Some("ada")).await;
+    for (path, field, name) in [("/recover", "username", "ada"), ("/signup", "email", "eve@example.com")] {
+        let mut browser = server.browser();
+        let page = browser.open(path).await;
+        let (action, hidden) = crate::harness::hidden_fields(&page.text());
+        let request = poisoned(Request::post(action))
+            .header("cookie", format!("countersign_browser={}", browser.cookies["countersign_browser"]))
+            .header("content-type", "application/x-www-form-urlencoded");
+        let form = encode(&[("csrf", hidden[0].1.as_str()), (field, name)]);
+        let sent = server.send(request.body(Body::from(form)).unwrap()).await;
+        assert_eq!(sent.location(), format!("{path}/sent"));
+    }
+    server.deliver_mails().await;
+    let mails = server.mails().await;
+    assert_eq!(mails.len(), 2);
+    for mail in mails {
+        assert!(mail.text.contains(&format!("{ISSUER}/link?t=")), "{}", mail.text);
+        assert!(!format!("{mail:?}").contains("evil"), "{mail:?}");
+    }
+}
+
 /// The address that a failed sign-in is recorded under.
 async fn recorded_address(server: &Server, peer: IpAddr, forwarded: &str) -> String {
     let mut browser = server.browser();

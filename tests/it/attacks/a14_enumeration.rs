@@ -84,8 +84,8 @@ async fn a_failed_sign_in_for_an_app_looks_the_same_for_everybody() {
         let refused = seen(&refused, name);
         // The sealed request differs from one browser to the next.
         let without_request = |text: &str| {
-            let (before, after) = text.split_once("?i=").unwrap();
-            format!("{before}{}", after.split_once('"').unwrap().1)
+            let sealed = text.split_once("?i=").unwrap().1.split_once('"').unwrap().0;
+            text.replace(sealed, "")
         };
         answers.push((shown.0, shown.1, without_request(&shown.2), refused.0, refused.1, without_request(&refused.2)));
     }
@@ -160,4 +160,79 @@ async fn silent_requests_say_nothing_of_a_hinted_person() {
         server.get(&path).await.location().to_owned()
     };
     assert_eq!(answer("ada@example.com").await, answer("eve@example.com").await);
+}
+
+/// What a page that answers by mail says to this name, in full: the form that is sent, and the page that follows.
+async fn asked(server: &Server, path: &str, name: &str) -> [(u16, Vec<(String, String)>, String); 2] {
+    let mut browser = server.browser();
+    let page = browser.open(path).await;
+    let field = if path == "/signup" { "email" } else { "username" };
+    let sent = browser.submit_only(&page, &[(field, name)]).await;
+    let next = browser.get(sent.location()).await;
+    [&sent, &next].map(|reply| {
+        let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+            (name.to_string(), if name == "set-cookie" { String::new() } else { value.to_str().unwrap().to_owned() })
+        };
+        (reply.status, reply.headers.iter().map(header).collect(), reply.text())
+    })
+}
+
+const OPEN: &str = "signup.mode = 'open'\nthrottle.mails_from = 1000\nthrottle.mails_to = 1000";
+
+async fn open_server() -> Server {
+    let server = Server::with_settings(OPEN).await;
+    server.add_user("ada@example.com", Some("ada")).await;
+    let disabled = server.add_user("disabled@example.com", None).await;
+    server.disable_user(&disabled).await;
+    server
+}
+
+#[tokio::test]
+async fn sign_up_looks_the_same_for_everybody() {
+    let server = open_server().await;
+    let expected = asked(&server, "/signup", "eve@example.com").await;
+    assert_eq!((expected[0].0, expected[1].0), (303, 200));
+    for name in ["ada@example.com", "ADA@Example.com", "\u{ff41}da@example.com", "disabled@example.com"] {
+        assert_eq!(asked(&server, "/signup", name).await, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn recovery_looks_the_same_for_everybody() {
+    let server = open_server().await;
+    let expected = asked(&server, "/recover", "eve@example.com").await;
+    assert_eq!((expected[0].0, expected[1].0), (303, 200));
+    for name in KNOWN.into_iter().chain(["disabled@example.com", "eve", "' OR '1'='1", "\u{430}da", "a@b@c"]) {
+        assert_eq!(asked(&server, "/recover", name).await, expected, "{name}");
+    }
+}
+
+/// What is not looked up cannot be told, by no answer and no clock.
+#[tokio::test]
+async fn sign_up_and_recovery_do_not_even_look_whether_there_is_an_account() {
+    let server = open_server().await;
+    server.database.execute("ALTER TABLE account RENAME TO hidden").await;
+    server.database.execute("ALTER TABLE link RENAME TO hidden_too").await;
+    for (path, name) in
+        [("/signup", "ada@example.com"), ("/signup", "eve@example.com"), ("/recover", "ada"), ("/recover", "eve")]
+    {
+        let before = server.count("job").await;
+        assert_eq!(asked(&server, path, name).await[0].0, 303, "{path} {name}");
+        assert_eq!(server.count("job").await, before + 1, "{path} {name}: one row, whoever it is");
+    }
+}
+
+#[tokio::test]
+async fn limits_of_mails_say_nothing_of_a_person() {
+    let server = Server::with_settings("signup.mode = 'open'\nthrottle.mails_to = 1").await;
+    server.add_user("ada@example.com", None).await;
+    let mut answers = Vec::new();
+    for name in ["ada@example.com", "eve@example.com"] {
+        for _ in 0..3 {
+            answers.push(asked(&server, "/signup", name).await);
+            server.deliver_mails().await;
+        }
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
+    assert_eq!(server.mails().await.len(), 2);
 }

@@ -68,6 +68,45 @@ async fn a_forged_sign_in() {
     assert!(!is_signed_in(&mut browser).await);
 }
 
+#[tokio::test]
+async fn a_forged_wish_for_a_mail() {
+    let server = prepare(Server::with_settings("signup.mode = 'open'").await).await;
+    for (path, field) in [("/signup", "email"), ("/recover", "username")] {
+        let mut browser = server.browser();
+        let page = browser.open(path).await;
+        assert_forgeries_refused(&server, &mut browser, &page, &[(field, USER)]).await;
+    }
+    assert_eq!(server.count("job").await, 0);
+}
+
+#[tokio::test]
+async fn a_forged_change_of_an_account() {
+    let server = server().await;
+    let mut browser = server.browser();
+    let page = browser.open("/login").await;
+    browser.log_in(&page, USER).await.assert_page(200);
+    let password = [("password", PASSWORD), ("new_password", "a new battery staple")];
+    for (path, fields) in [
+        ("/account/profile", &[("name", "Eve")] as &[(&str, &str)]),
+        ("/account/email", &[("email", "thief@example.com")]),
+        ("/account/password", &password),
+    ] {
+        let page = browser.open(path).await;
+        assert_forgeries_refused(&server, &mut browser, &page, fields).await;
+    }
+    assert_eq!((server.count("job").await, server.user(USER).await.claim("name")), (0, None));
+}
+
+#[tokio::test]
+async fn a_forged_sign_up() {
+    let server = Server::with_settings("signup.mode = 'open'").await;
+    let link = server.issue_link(&LinkPurpose::SignUp("eve@example.com".to_owned())).await;
+    let mut browser = server.browser();
+    let page = browser.open(&link).await;
+    assert_forgeries_refused(&server, &mut browser, &page, &[("password", PASSWORD)]).await;
+    assert_eq!(server.count("account").await, 0);
+}
+
 /// Login CSRF: the thief signs the victim in as himself, with a form that was shown to him.
 #[tokio::test]
 async fn a_sign_in_with_the_form_of_another_browser() {

@@ -1,5 +1,4 @@
-//! Attack 18: form fields that nobody asked for, in the hope that they are stored. Profile and registration forms come with
-//! their issues; the forms that exist are the link's, the sign-in, the consent and the token request.
+//! Attack 18: form fields that nobody asked for, in the hope that they are stored.
 
 use countersign::{
     domain::user::User,
@@ -182,4 +181,58 @@ async fn in_a_token_request() {
     assert_eq!((access["aud"].as_str(), access.get("roles")), (Some(crate::harness::ISSUER), None));
     assert_eq!(access["exp"], server.clock.now().timestamp() + 600);
     assert_eq!(claims(tokens["id_token"].as_str().unwrap())["nonce"], "the nonce");
+}
+
+#[tokio::test]
+async fn at_a_sign_up() {
+    let server = Server::with_settings("signup.mode = 'open'").await;
+    let victim = server.add_user(USER, Some("grace")).await;
+    let mut browser = server.browser();
+    let page = browser.open("/signup").await;
+    browser.submit(&page, &with_further(&[("email", "eve@example.com")])).await.assert_page(200);
+    let link = server.mailed_link("eve@example.com").await;
+    let page = browser.open(&link).await;
+    let fields = [("email", USER), ("account", USER), ("username", "eve"), ("password", PASSWORD), ("locale", "xx")];
+    let further: Vec<_> = fields.into_iter().chain(FURTHER).collect();
+    browser.submit(&page, &further).await.assert_page(200);
+
+    let user = server.user("eve").await;
+    assert!(user.email == "eve@example.com" && user.roles.is_empty() && user.id.as_str() != "somebody-else");
+    assert_eq!((user.enabled, user.created_at), (true, server.clock.now()));
+    // The name is asked for; what else was sent under that name is not.
+    assert_eq!(user.claims.keys().collect::<Vec<_>>(), ["name", "locale"]);
+    assert_eq!((user.claim("locale"), user.claim("name")), (Some("en"), Some("Root")));
+    let untouched = server.user(USER).await;
+    assert_eq!((untouched.claims.len(), &untouched.roles), (0, &victim.roles));
+}
+
+#[tokio::test]
+async fn in_a_profile() {
+    let (server, user) = server().await;
+    let unverified = User { email_verified: false, ..user };
+    server.update_user(&unverified).await;
+    let other = server.add_user("eve@example.com", None).await;
+    let mut browser = server.browser();
+    let login = browser.open("/login").await;
+    browser.log_in(&login, USER).await.assert_page(200);
+    let page = browser.open("/account/profile").await;
+    let fields = [
+        ("email", "eve@evil.example"),
+        ("phone_number", "+1 555"),
+        ("phone_number_verified", "true"),
+        ("preferred_username", "admin"),
+        ("updated_at", "1"),
+        ("address", "{}"),
+        ("address_formatted", "x"),
+        ("address.country", "x"),
+        ("second_factor_required", "false"),
+        ("user", other.id.as_str()),
+    ];
+    browser.submit(&page, &with_further(&fields)).await.assert_page(200);
+
+    let after = server.user(USER).await;
+    assert_eq!((&after.id, &after.email, after.email_verified), (&unverified.id, &unverified.email, false));
+    assert!(after.roles.is_empty() && after.enabled && after.created_at == unverified.created_at);
+    assert_eq!(after.claims.keys().collect::<Vec<_>>(), ["name", "phone_number"]);
+    assert_eq!(server.user("eve@example.com").await.claims.len(), 0);
 }

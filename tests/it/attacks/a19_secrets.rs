@@ -16,7 +16,7 @@ use countersign_types::{ClientAuthMethod, GrantType};
 use serde_json::json;
 
 use crate::harness::{
-    Browser, CROWD, ISSUER, Log, PASSWORD, Reply, SECRET, Server, VERIFIER, authorize_path, confidential,
+    Browser, CROWD, ISSUER, Log, PASSWORD, Reply, SECRET, Server, VERIFIER, authorize_path, confidential, form_request,
     hidden_fields, query_of,
 };
 
@@ -282,4 +282,101 @@ async fn the_password_of_the_database_is_not_printed_by_debug() {
     let app = App::new(settings, Clock::system(), Random::system()).unwrap();
     let printed = format!("{app:?}");
     assert!(!printed.contains("hunter2") && !printed.contains("hunter3"), "{printed}");
+}
+
+/// A server with a person who forgot their password, and the link that they were sent.
+async fn reset_link() -> (Server, String) {
+    let server = Server::start().await;
+    server.add_user(ADA, None).await;
+    let mut browser = server.browser();
+    let page = browser.open("/recover").await;
+    browser.submit(&page, &[("username", ADA)]).await.assert_page(200);
+    let link = server.mailed_link(ADA).await;
+    (server, link)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_link_used_by_many_at_once() {
+    let (server, link) = reset_link().await;
+    let mut browser = server.browser();
+    let page = browser.open(&link).await;
+    let (_, hidden) = hidden_fields(&page.text());
+    let (name, value) = browser.cookies.first_key_value().unwrap();
+    let cookie = format!("{name}={value}");
+    let requests = (0..CROWD).map(|number| {
+        let password = format!("battery staple number {number}");
+        form_request(&link, &[("cookie", &cookie)], &[("csrf", &hidden[0].1), ("password", &password)])
+    });
+    let statuses: Vec<u16> = server.send_at_once(requests).await.into_iter().map(|reply| reply.status).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 303).count(), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [303, 410, 503].contains(status)), "{statuses:?}");
+    let changed = server.audit(100).await.into_iter().filter(|row| row.kind == "password.changed").count();
+    assert_eq!(changed, 1);
+}
+
+/// Each would be a chance of its own for whoever reads one of the mails.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_links_asked_for_at_once_leave_one_that_works() {
+    let server = Server::start().await;
+    let ada = server.add_user(ADA, None).await;
+    for purpose in [LinkPurpose::ResetPassword(ada.id), LinkPurpose::SignUp("eve@example.com".to_owned())] {
+        let before = server.count("link").await;
+        let mut asked = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let (app, purpose, now) = (server.app.clone(), purpose.clone(), server.clock.now());
+            asked.spawn(async move {
+                let mut tx = app.store.write().await.unwrap();
+                let secret = link::issue(&app, &mut tx, &purpose, now).await.unwrap();
+                tx.commit().await.unwrap();
+                secret
+            });
+        }
+        let mut working = 0;
+        for secret in asked.join_all().await {
+            let page = server.browser().open(&format!("/link?t={}", secret.expose())).await;
+            working += usize::from(page.status == 200);
+        }
+        assert_eq!(server.count("link").await, before + 1, "{purpose:?}");
+        // Accounts are closed here, so that nobody makes one by the other link.
+        assert_eq!(working, usize::from(purpose.user().is_some()), "{purpose:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_reset_link_used_twice_or_late_or_after_a_newer_one() {
+    let (server, link) = reset_link().await;
+    let mut browser = server.browser();
+    let page = browser.open(&link).await;
+    browser.submit(&page, &[("password", "a new battery staple")]).await.assert_page(200);
+    assert_eq!(browser.submit(&page, &[("password", "another battery staple")]).await.status, 410);
+
+    let (server, link) = reset_link().await;
+    let mut browser = server.browser();
+    let page = browser.open(&link).await;
+    server.advance(chrono::TimeDelta::minutes(30));
+    assert_eq!(browser.submit(&page, &[("password", "a new battery staple")]).await.status, 410);
+
+    let (server, older) = reset_link().await;
+    let mut browser = server.browser();
+    let opened = browser.open(&older).await;
+    let ask = browser.open("/recover").await;
+    browser.submit(&ask, &[("username", ADA)]).await;
+    server.deliver_mails().await;
+    assert_eq!(browser.submit(&opened, &[("password", "a new battery staple")]).await.status, 410);
+}
+
+#[tokio::test]
+async fn a_mailed_link_reaches_no_log_and_no_other_page() {
+    let (log, _guard) = Log::capture();
+    let (server, link) = reset_link().await;
+    let token = query_of(&link)["t"].clone();
+    let mut browser = server.browser();
+    let page = browser.open(&link).await;
+    // It stands in the form's own address alone, and goes to nobody as a referrer.
+    assert_eq!(page.text().matches(&token).count(), 1);
+    assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+    let done = browser.submit(&page, &[("password", "a new battery staple")]).await;
+    assert!(!done.text().contains(&token));
+    assert_hidden(&log.text(), &[token.clone(), ADA.to_owned()]);
+    assert!(!server.database.contains(&token).await);
 }

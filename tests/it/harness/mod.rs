@@ -128,10 +128,9 @@ impl Server {
         Self::on(database, &settings, clock).await
     }
 
-    /// The same database under a new process with further settings.
+    /// The same database under a new process with these settings instead.
     pub async fn restart_with(self, toml: &str) -> Self {
-        let settings = format!("{}\n{toml}", self.settings);
-        Self { settings, ..self }.restart().await
+        Self { settings: toml.to_owned(), ..self }.restart().await
     }
 
     /// Another node on the same database, with the same clock.
@@ -274,6 +273,11 @@ impl Server {
         address.strip_prefix(self.app.settings.issuer.as_str()).unwrap().to_owned()
     }
 
+    /// The account that signs in under this name.
+    pub async fn user(&self, name: &str) -> User {
+        account::find_by_name(&mut self.app.store.read().await.unwrap(), name).await.unwrap().unwrap()
+    }
+
     /// What the job does every 200 ms.
     pub async fn follow_changes(&self) {
         self.issuer.follow_changes(&self.app).await.unwrap();
@@ -289,6 +293,16 @@ impl Server {
     /// What the queue does at once, as far as something is due.
     pub async fn deliver_mails(&self) {
         queue::run_due(&self.app).await.unwrap();
+    }
+
+    /// The path of the link in the latest mail to this address, of those that are sent now or were before.
+    pub async fn mailed_link(&self, to: &str) -> String {
+        self.deliver_mails().await;
+        let mails = self.mails().await;
+        let start = format!("{}/link?t=", self.app.settings.issuer);
+        let links = mails.iter().rev().filter(|mail| mail.to == to).filter_map(|mail| mail.text.split(&start).nth(1));
+        let token = links.map(|rest| rest.split_whitespace().next().unwrap()).next();
+        format!("/link?t={}", token.unwrap_or_else(|| panic!("no link was mailed to {to}")))
     }
 
     /// What was sent so far, the latest last: on a development start without `mail.url`.

@@ -11,6 +11,8 @@ mod link;
 mod login;
 mod logo;
 mod plain;
+mod recover;
+mod sign_up;
 
 use countersign_types::ClientAuthMethod;
 

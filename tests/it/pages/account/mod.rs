@@ -1,5 +1,6 @@
 //! The account area.
 
+mod changes;
 mod confirm;
 
 use super::{ADA, start};

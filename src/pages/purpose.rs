@@ -1,0 +1,81 @@
+//! What a person signs in for. Every page of a sign-in has it in its address.
+
+use std::sync::Arc;
+
+use super::shown_client::ShownClient;
+use crate::{
+    app::App,
+    domain::client::Client,
+    http::{
+        error_page::ErrorPage,
+        form::Parameters,
+        headers::{CLIENT_FORM_POLICY, PAGE_POLICY},
+        interaction::Interaction,
+        owner::Place,
+        sign_in::Onward,
+        visitor::Visitor,
+    },
+};
+
+/// What a person signs in for.
+pub(super) enum Purpose {
+    /// For an app, whose request goes on afterwards.
+    App {
+        /// The request as it stands in the address.
+        sealed: String,
+        /// The request.
+        interaction: Box<Interaction>,
+        /// The app.
+        client: Arc<Client>,
+    },
+    /// For a page of the account area.
+    Account(Place),
+    /// For nothing but being signed in.
+    Plain,
+}
+
+impl Purpose {
+    /// Opens the request in the address, if there is one. A place that is none of ours is as good as none.
+    pub(super) async fn open(app: &App, visitor: &Visitor, query: &Parameters) -> Result<Self, ErrorPage> {
+        let Some(sealed) = query.owned("i") else {
+            return Ok(query.get("to").and_then(Place::named).map_or(Self::Plain, Self::Account));
+        };
+        let interaction = Box::new(Interaction::open(app, visitor, &sealed).await?);
+        let client = app.store.client(&interaction.request.client_id).await?;
+        let client = client.filter(|client| client.enabled).ok_or_else(ErrorPage::unregistered)?;
+        Ok(Self::App { sealed, interaction, client })
+    }
+
+    /// Where the person goes once they are signed in.
+    pub(super) fn onward(&self) -> Onward {
+        match self {
+            Self::App { sealed, .. } => Onward::App(sealed.clone()),
+            Self::Account(place) => Onward::Account(*place),
+            Self::Plain => Onward::Start,
+        }
+    }
+
+    /// The app that the sign-in is for.
+    pub(super) fn client(&self) -> Option<ShownClient> {
+        match self {
+            Self::App { client, .. } => Some(ShownClient::from(&**client)),
+            Self::Account(_) | Self::Plain => None,
+        }
+    }
+
+    /// Whom the app expects, as they would type it.
+    pub(super) fn login_hint(&self) -> &str {
+        match self {
+            Self::App { interaction, .. } => interaction.request.login_hint.as_deref().unwrap_or_default(),
+            Self::Account(_) | Self::Plain => "",
+        }
+    }
+
+    /// What the page may do. An app that needs no consent gets its answer at the end of the form's redirects.
+    pub(super) fn policy(&self) -> &'static str {
+        match self {
+            Self::App { .. } => CLIENT_FORM_POLICY,
+            Self::Account(_) | Self::Plain => PAGE_POLICY,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+# Was Leute von sich sagen.
+
+profile-title = Profil
+profile-about = Alles ist freiwillig. Eine App erfährt davon, was Sie ihr erlauben.
+profile-saved = Gespeichert.
+profile-wrong = Das kann dort nicht stehen. Sehen Sie sich das markierte Feld noch einmal an.
+profile-taken = Dieser Benutzername gehört zu einem anderen Konto.
+profile-username = Benutzername
+profile-name = Name
+profile-given-name = Vorname
+profile-middle-name = Zweiter Vorname
+profile-family-name = Nachname
+profile-nickname = Rufname
+profile-gender = Geschlecht
+profile-birthdate = Geburtsdatum
+profile-birthdate-hint = Etwa 1815-12-10; das Jahr allein genügt, und 0000 behält es für sich.
+profile-locale = Sprache
+profile-locale-none = Wie mein Browser es sagt
+profile-zoneinfo = Zeitzone
+profile-zoneinfo-hint = Etwa Europe/Berlin.
+profile-phone = Telefonnummer
+profile-page = Seite über Sie
+profile-picture = Adresse eines Bildes
+profile-website = Website
+profile-link-hint = Eine Adresse, die mit https:// beginnt
+profile-street = Straße und Hausnummer
+profile-postal-code = Postleitzahl
+profile-locality = Ort
+profile-region = Bundesland oder Region
+profile-country = Land
+profile-submit = Speichern

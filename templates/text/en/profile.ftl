@@ -1,0 +1,31 @@
+# What people say of themselves.
+
+profile-title = Profile
+profile-about = All of it is up to you. An app learns of it what you allow it to.
+profile-saved = Saved.
+profile-wrong = This cannot stand there. Look at the marked field again.
+profile-taken = This user name belongs to another account.
+profile-username = User name
+profile-name = Name
+profile-given-name = Given name
+profile-middle-name = Middle name
+profile-family-name = Family name
+profile-nickname = Nickname
+profile-gender = Gender
+profile-birthdate = Date of birth
+profile-birthdate-hint = Such as 1815-12-10; the year alone will do, and 0000 keeps it to yourself.
+profile-locale = Language
+profile-locale-none = As my browser says
+profile-zoneinfo = Time zone
+profile-zoneinfo-hint = Such as Europe/Berlin.
+profile-phone = Telephone number
+profile-page = Page about you
+profile-picture = Address of a picture
+profile-website = Website
+profile-link-hint = An address that begins with https://
+profile-street = Street and number
+profile-postal-code = Postal code
+profile-locality = City
+profile-region = State or region
+profile-country = Country
+profile-submit = Save

@@ -26,9 +26,11 @@ use crate::{
 mod api;
 mod check;
 mod client;
+mod csv;
 mod key;
 mod serve;
 mod user;
+mod user_file;
 
 /// A standalone OpenID Connect provider.
 #[derive(Debug, Parser)]

@@ -1,22 +1,31 @@
 //! `user`: people.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::Subcommand;
 use countersign_types::UserId;
 use serde_json::{Map, Value, json};
 
-use super::{CliError, Context, Output, read_secret};
+use super::{
+    CliError, Context, Output, read_secret,
+    user_file::{self, Format},
+};
 use crate::{
     app::App,
+    config::SignUpMode,
     domain::{
         credential::Password,
-        event::{AuditEntry, Event},
+        event::{AuditEntry, Event, Personal},
+        mail::Mail,
         password_rules::NearWords,
         session::SessionEnd,
         user::{ClaimChange, ClaimError, User, parse_email, parse_username},
     },
-    login::{link, new_password, session},
+    login::{
+        link,
+        mail::{self, Recipient},
+        new_password, session,
+    },
     store::{StoreError, Tx, account, audit, credential, link::LinkPurpose},
 };
 
@@ -73,6 +82,41 @@ pub(super) enum UserCommand {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Send somebody a mail with a single-use link, by which they make themselves an account.
+    Invite {
+        /// Their mail address.
+        #[arg(value_parser = parse_email)]
+        email: String,
+    },
+    /// What a person may do: show it, or change it.
+    Roles {
+        /// Their mail address or user name.
+        email: String,
+        /// Give them this role.
+        #[arg(long, value_name = "ROLE", value_parser = parse_role)]
+        add: Vec<String>,
+        /// Take this role from them.
+        #[arg(long, value_name = "ROLE", value_parser = parse_role)]
+        remove: Vec<String>,
+    },
+    /// Add people from a file, all of them or nobody. Their password hashes may be of bcrypt or Argon2.
+    #[command(long_about = user_file::IMPORT_HELP)]
+    Import {
+        /// The file; - for standard input.
+        file: PathBuf,
+        /// What it is; the end of its name says so too.
+        #[arg(long)]
+        format: Option<Format>,
+        /// Leave people as they are whose mail address has an account already.
+        #[arg(long)]
+        skip_existing: bool,
+    },
+    /// Print all people, as a table that `import` reads (CSV), or with --json as JSON that it reads too.
+    Export {
+        /// With the hashes of their passwords. Keep them as safe as the database.
+        #[arg(long)]
+        password_hashes: bool,
+    },
     /// Print a single-use link that makes the first administrator. Older ones stop working.
     AdminLink,
 }
@@ -121,6 +165,12 @@ pub(super) async fn run(command: UserCommand, context: Context, out: Output) -> 
         UserCommand::Disable { email } => enable(&app, &email, false, out).await,
         UserCommand::Enable { email } => enable(&app, &email, true, out).await,
         UserCommand::SetPassword { email, password_stdin } => set_password(&app, &email, password_stdin, out).await,
+        UserCommand::Invite { email } => invite(&app, email, out).await,
+        UserCommand::Roles { email, add, remove } => roles(&app, &email, (add, remove), out).await,
+        UserCommand::Import { file, format, skip_existing } => {
+            user_file::import(&app, &file, format, skip_existing, out).await
+        }
+        UserCommand::Export { password_hashes } => user_file::export(&app, password_hashes, out).await,
         UserCommand::AdminLink => admin_link(&app, out).await,
     }
 }
@@ -251,6 +301,43 @@ async fn set_password(app: &App, name: &str, password_stdin: bool, out: Output) 
     out.print(&json!({ "link": address }), text)
 }
 
+async fn invite(app: &App, email: String, out: Output) -> Result<(), CliError> {
+    if app.settings.signup.mode == SignUpMode::Off {
+        return Err(CliError::new("nobody can make an account: set `signup.mode` to \"invitation\" or \"open\" first"));
+    }
+    let now = app.clock.now();
+    let mut tx = app.store.write().await?;
+    if account::find_by_name(&mut tx, &email).await?.is_some() {
+        return Err(taken(StoreError::Conflict));
+    }
+    let purpose = LinkPurpose::Invitation(email.clone());
+    let new = link::New { purpose: &purpose, request: None, from: &Personal::default() };
+    let link = link::mailed(app, &mut tx, &new, now).await?;
+    let until = link.until;
+    mail::queue(app, &mut tx, &Recipient::at(&email), &Mail::Invitation { link }, now).await?;
+    tx.commit().await?;
+    let text = format!("{email} gets a mail with a link that makes an account, once, until {until}.");
+    out.print(&json!({ "email": email, "until": until }), text)
+}
+
+async fn roles(app: &App, name: &str, (add, remove): (Vec<String>, Vec<String>), out: Output) -> Result<(), CliError> {
+    let mut tx = app.store.write().await?;
+    let mut user = find_to_change(&mut tx, name).await?;
+    let roles = user.roles.iter().cloned().chain(add).filter(|role| !remove.contains(role)).collect::<BTreeSet<_>>();
+    if roles != user.roles {
+        let now = app.clock.now();
+        user.roles = roles;
+        user.updated_at = now;
+        account::update(&mut tx, &user).await?;
+        let event = Event::UserChanged { fields: vec!["roles".to_owned()] };
+        audit::record(&mut tx, &AuditEntry::new(event).user(&user.id), now).await?;
+        tx.commit().await?;
+    }
+    let listed = user.roles.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let listed = if listed.is_empty() { "none" } else { &listed };
+    out.print(&json!(user.roles), format!("Roles of {}: {listed}", user.email))
+}
+
 async fn admin_link(app: &App, out: Output) -> Result<(), CliError> {
     let now = app.clock.now();
     let mut tx = app.store.write().await?;
@@ -291,7 +378,7 @@ fn parse_name(argument: &str) -> Result<ClaimChange, ClaimError> {
     ClaimChange::parse("name", argument)
 }
 
-fn parse_role(argument: &str) -> Result<String, &'static str> {
+pub(super) fn parse_role(argument: &str) -> Result<String, &'static str> {
     let is_valid =
         (1..=64).contains(&argument.len()) && argument.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
     let what = "a role is up to 64 ASCII characters without spaces and commas";
@@ -315,7 +402,7 @@ fn minutes(app: &App) -> String {
     format!("{} minutes", app.settings.lifetimes.link.as_secs().div_ceil(60))
 }
 
-fn to_json(user: &User) -> Value {
+pub(super) fn to_json(user: &User) -> Value {
     json!({
         "id": user.id,
         "email": user.email,

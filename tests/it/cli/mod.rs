@@ -9,6 +9,7 @@ mod migrate;
 mod running;
 mod serve;
 mod user;
+mod user_file;
 
 use self::machine::Machine;
 

@@ -184,13 +184,15 @@ pub struct SignUpSettings {
     pub mode: SignUpMode,
 }
 
-/// Failed sign-ins within 15 minutes before delays begin, and how many mails others can cause.
+/// Failed tries before delays begin, forgotten when there was none for an hour, and how many mails others can cause.
 #[derive(Clone, Debug)]
 pub struct ThrottleSettings {
     /// `throttle.account`: for one account (5).
     pub account: u32,
-    /// `throttle.address`: from one network address (30).
+    /// `throttle.address`: from one network address, or at one client's secret from there if a person may have chosen it (30).
     pub address: u32,
+    /// `throttle.house`: in all within 15 minutes, before the other two become a fifth of what they are (1000).
+    pub house: u32,
     /// `throttle.mails_to`: mails that who is not signed in can have sent to one address within an hour (5).
     pub mails_to: u32,
     /// `throttle.mails_from`: mails that they can have sent from one network address within an hour (30).
@@ -400,15 +402,17 @@ fn password(r: &mut Reader, mode: Mode) -> PasswordSettings {
 fn throttle(r: &mut Reader) -> ThrottleSettings {
     let account = r.read("throttle.account", 5);
     let address = r.read("throttle.address", 30);
+    let house = r.read("throttle.house", 1_000);
     let mails_to = r.read("throttle.mails_to", 5);
     let mails_from = r.read("throttle.mails_from", 30);
     for (key, value) in [
         ("throttle.account", account),
         ("throttle.address", address),
+        ("throttle.house", house),
         ("throttle.mails_to", mails_to),
         ("throttle.mails_from", mails_from),
     ] {
         r.check(key, value > 0, || "must not be zero".into());
     }
-    ThrottleSettings { account, address, mails_to, mails_from }
+    ThrottleSettings { account, address, house, mails_to, mails_from }
 }

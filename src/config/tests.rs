@@ -397,6 +397,7 @@ fn numbers_stay_within_their_limits() {
         ("password.parallelism = 0", "password.parallelism: must be from 1 to 64"),
         ("throttle.account = 0", "throttle.account: must not be zero"),
         ("throttle.address = 0", "throttle.address: must not be zero"),
+        ("throttle.house = 0", "throttle.house: must not be zero"),
     ] {
         assert_eq!(refused(text), message);
     }

@@ -19,5 +19,6 @@ pub mod mail;
 pub mod password_rules;
 pub mod profile;
 pub mod session;
+pub mod throttle;
 pub mod token;
 pub mod user;

@@ -7,56 +7,143 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use openssl::sha::sha256;
 
-use super::Failures;
+use super::{Counted, Failures, Verdict};
 
 /// The most keys counted at once: about 10 MiB.
 const MAX_KEYS: usize = 100_000;
 
+/// A digest: what is counted may be as long as a request, and is kept for an hour.
+type Key = [u8; 32];
+
 /// Failures under each key.
 #[derive(Debug, Default)]
-pub(super) struct Counters(Mutex<HashMap<String, Counter>>);
+pub(super) struct Counters(Mutex<HashMap<Key, Counter>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Counter {
     failures: Failures,
+    /// When the failure before the last one was.
+    previous: DateTime<Utc>,
     forget_at: DateTime<Utc>,
+    /// Whether a try that came too early was told of since the last failure.
+    told: bool,
 }
 
 impl Counters {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Counter>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Counter>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn get(&self, key: &str, now: DateTime<Utc>) -> Failures {
-        let counter = self.lock().get(key).copied();
-        counter.filter(|counter| now < counter.forget_at).map(|counter| counter.failures).unwrap_or_default()
+        get(&self.lock(), &digest(key), now)
     }
 
     pub(super) fn add(&self, key: &str, window: Duration, now: DateTime<Utc>) -> Failures {
-        let mut counters = self.lock();
-        if counters.len() >= MAX_KEYS && !counters.contains_key(key) {
-            counters.retain(|_, counter| now < counter.forget_at);
-            // A flood of addresses: losing one that is still counted is better than growing without bound.
-            if let Some(victim) = (counters.len() >= MAX_KEYS).then(|| counters.keys().next().cloned()).flatten() {
-                counters.remove(&victim);
-            }
-        }
-        let counter =
-            counters.entry(key.to_owned()).or_insert(Counter { failures: Failures::default(), forget_at: now });
-        let before = if now < counter.forget_at { counter.failures } else { Failures::default() };
-        let failures = Failures { count: before.count.saturating_add(1), last: now };
-        *counter = Counter { failures, forget_at: now + window };
-        before
+        add(&mut self.lock(), digest(key), window, now)
     }
 
-    pub(super) fn take_back(&self, key: &str) {
-        if let Some(counter) = self.lock().get_mut(key) {
+    pub(super) fn attempt(&self, under: &[Counted], now: DateTime<Utc>) -> Verdict {
+        let mut counters = self.lock();
+        let waits = under.iter().filter_map(|counted| {
+            let key = digest(&counted.key);
+            let Failures { count, last } = get(&counters, &key, now);
+            Some((counted.free.wait(count, last, now)?, key))
+        });
+        if let Some((wait, key)) = waits.max() {
+            let told = counters.get_mut(&key).is_some_and(|counter| std::mem::replace(&mut counter.told, true));
+            return Verdict::TooEarly { wait, is_news: !told };
+        }
+        for counted in under {
+            add(&mut counters, digest(&counted.key), counted.window, now);
+        }
+        Verdict::Counted
+    }
+
+    pub(super) fn take_back(&self, keys: &[String], at: DateTime<Utc>) {
+        let mut counters = self.lock();
+        for key in keys {
+            let Some(counter) = counters.get_mut(&digest(key)) else { continue };
             counter.failures.count = counter.failures.count.saturating_sub(1);
+            if counter.failures.last == at {
+                counter.failures.last = counter.previous;
+            }
         }
     }
 
     pub(super) fn forget(&self, key: &str) {
-        self.lock().remove(key);
+        self.lock().remove(&digest(key));
+    }
+}
+
+fn digest(key: &str) -> Key {
+    sha256(key.as_bytes())
+}
+
+fn get(counters: &HashMap<Key, Counter>, key: &Key, now: DateTime<Utc>) -> Failures {
+    let counter = counters.get(key).filter(|counter| now < counter.forget_at);
+    counter.map(|counter| counter.failures).unwrap_or_default()
+}
+
+fn add(counters: &mut HashMap<Key, Counter>, key: Key, window: Duration, now: DateTime<Utc>) -> Failures {
+    if counters.len() >= MAX_KEYS && !counters.contains_key(&key) {
+        make_room(counters, now);
+    }
+    let before = get(counters, &key, now);
+    let failures = Failures { count: before.count.saturating_add(1), last: now };
+    counters.insert(key, Counter { failures, previous: before.last, forget_at: now + window, told: false });
+    before
+}
+
+/// Forgets what is over, and then those that count least until half the room is free. A flood of new keys so washes away itself, and
+/// not the few that somebody has been at for long.
+fn make_room(counters: &mut HashMap<Key, Counter>, now: DateTime<Utc>) {
+    counters.retain(|_, counter| now < counter.forget_at);
+    let Some(surplus) = counters.len().checked_sub(MAX_KEYS / 2) else { return };
+    let mut counts: Vec<_> = counters.values().map(|counter| counter.failures.count).collect();
+    let Some(last) = surplus.checked_sub(1).filter(|last| *last < counts.len()) else { return };
+    let (_, most, _) = counts.select_nth_unstable(last);
+    let most = *most;
+    let mut surplus = surplus;
+    counters.retain(|_, counter| {
+        let goes = counter.failures.count <= most && surplus > 0;
+        surplus -= usize::from(goes);
+        !goes
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_hours(1);
+
+    #[test]
+    fn memory_is_bounded_and_a_flood_washes_away_itself_alone() {
+        let (counters, now) = (Counters::default(), DateTime::UNIX_EPOCH);
+        for _ in 0..3 {
+            counters.add("watched", WINDOW, now);
+        }
+        for n in 0..3 * MAX_KEYS {
+            counters.add(&n.to_string(), WINDOW, now);
+        }
+        let kept = counters.lock().len();
+        assert!((MAX_KEYS / 2..=MAX_KEYS).contains(&kept), "{kept}");
+        assert_eq!(counters.get("watched", now).count, 3);
+        assert!(size_of::<Key>() + size_of::<Counter>() <= 100, "whatever the length of a key");
+    }
+
+    #[test]
+    fn what_is_over_makes_room_first() {
+        let (counters, start) = (Counters::default(), DateTime::UNIX_EPOCH);
+        for n in 0..MAX_KEYS - 1 {
+            counters.add(&n.to_string(), WINDOW, start);
+        }
+        let later = start + WINDOW / 2;
+        counters.add("fresh", WINDOW, later);
+        counters.add("one more", WINDOW, start + WINDOW);
+        assert_eq!(counters.get("fresh", start + WINDOW).count, 1);
+        assert_eq!(counters.lock().len(), 2);
     }
 }

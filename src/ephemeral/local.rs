@@ -4,7 +4,7 @@ use std::{future::ready, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use super::{Ephemeral, Failures, FirstUse, GuardError, Later, SingleUse, counters::Counters};
+use super::{Counted, Ephemeral, Failures, FirstUse, GuardError, Later, SingleUse, Verdict, counters::Counters};
 use crate::store::{Store, replay_guard};
 
 /// Counters of this process alone, and guards that survive it.
@@ -30,8 +30,12 @@ impl Ephemeral for Local {
         Box::pin(ready(self.counters.add(key, window, now)))
     }
 
-    fn take_back_failure<'a>(&'a self, key: &'a str) -> Later<'a, ()> {
-        self.counters.take_back(key);
+    fn attempt<'a>(&'a self, under: &'a [Counted], now: DateTime<Utc>) -> Later<'a, Verdict> {
+        Box::pin(ready(self.counters.attempt(under, now)))
+    }
+
+    fn take_back_failure<'a>(&'a self, keys: &'a [String], at: DateTime<Utc>) -> Later<'a, ()> {
+        self.counters.take_back(keys, at);
         Box::pin(ready(()))
     }
 

@@ -7,7 +7,7 @@ use std::{fmt, pin::Pin, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use crate::store::StoreError;
+use crate::{domain::throttle::Free, store::StoreError};
 
 mod counters;
 mod local;
@@ -25,6 +25,32 @@ pub struct Failures {
     pub count: u32,
     /// When the last one was.
     pub last: DateTime<Utc>,
+}
+
+/// What a try is counted under.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// Of whom or what. As long as it likes: digests are kept.
+    pub key: String,
+    /// How many failures are left without a delay.
+    pub free: Free,
+    /// How long failures are remembered, from the last one on.
+    pub window: Duration,
+}
+
+/// What became of a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// It is counted as a failure, until it turns out to be none.
+    Counted,
+    /// It comes too early, and is not counted.
+    TooEarly {
+        /// How long to wait from now on.
+        wait: Duration,
+        /// Whether it is the first since the last one that was counted.
+        is_news: bool,
+    },
 }
 
 /// An identifier that may be used once, and when that can be.
@@ -74,8 +100,13 @@ pub trait Ephemeral: Send + Sync + fmt::Debug {
     /// Counts one more failure, to be forgotten when the window has passed without another. How many there were before.
     fn add_failure<'a>(&'a self, key: &'a str, window: Duration, now: DateTime<Utc>) -> Later<'a, Failures>;
 
-    /// Takes one failure back that turned out to be none.
-    fn take_back_failure<'a>(&'a self, key: &'a str) -> Later<'a, ()>;
+    /// Counts a try under all of these, or under none if it comes too early for one of them. Of many at once no more are counted
+    /// than there would be one after the other.
+    fn attempt<'a>(&'a self, under: &'a [Counted], now: DateTime<Utc>) -> Later<'a, Verdict>;
+
+    /// Takes a failure back that turned out to be none, under each of these keys. `at` is when it was counted: if none came since,
+    /// the one before is the last again.
+    fn take_back_failure<'a>(&'a self, keys: &'a [String], at: DateTime<Utc>) -> Later<'a, ()>;
 
     /// Forgets the failures under a key.
     fn forget_failures<'a>(&'a self, key: &'a str) -> Later<'a, ()>;

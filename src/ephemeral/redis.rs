@@ -19,9 +19,10 @@ use redis::{
     io::tcp::TcpSettings,
 };
 
-use super::{Ephemeral, Failures, FirstUse, GuardError, Later, SingleUse, counters::Counters};
+use super::{Counted, Ephemeral, Failures, FirstUse, GuardError, Later, SingleUse, Verdict, counters::Counters};
 use crate::{
     clock::Clock,
+    domain::throttle::DELAYS,
     master_key::{MasterKey, SealingKey},
 };
 
@@ -81,22 +82,55 @@ static FAILURES: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// ARGV: now, when to forget, milliseconds to live. Count and last before.
-static ADD_FAILURE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local found = redis.call('HMGET', KEYS[1], 'count', 'last', 'forget_at')
+/// One more failure under a key. Times go through as they came, since Lua would round them when it writes them.
+const ADD: &str = "
+    local function add(key, now, forget_at, time_to_live)
+        local found = redis.call('HMGET', key, 'count', 'last', 'forget_at')
         local count, last = 0, '0'
-        if found[3] and tonumber(found[3]) > tonumber(ARGV[1]) then count, last = tonumber(found[1]), found[2] end
-        redis.call('HSET', KEYS[1], 'count', count + 1, 'last', ARGV[1], 'forget_at', ARGV[2])
-        redis.call('PEXPIRE', KEYS[1], ARGV[3])
-        return {count, last}",
-    )
+        if found[3] and tonumber(found[3]) > tonumber(now) then count, last = tonumber(found[1]), found[2] end
+        redis.call('HSET', key, 'count', count + 1, 'last', now, 'previous', last, 'forget_at', forget_at)
+        redis.call('HDEL', key, 'told')
+        redis.call('PEXPIRE', key, time_to_live)
+        return {count, last}
+    end
+";
+
+/// ARGV: now, when to forget, milliseconds to live. Count and last before.
+static ADD_FAILURE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&format!("{ADD} return add(KEYS[1], ARGV[1], ARGV[2], ARGV[3])")));
+
+/// ARGV: now, how many delays, each of them; then for each key how many failures are free, when to forget, milliseconds to live.
+/// How long to wait, and whether that is news; or 0 when the try was counted.
+static ATTEMPT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(&format!(
+        "{ADD}
+        local now, delays = tonumber(ARGV[1]), tonumber(ARGV[2])
+        local longest, slowest = 0, nil
+        for i, key in ipairs(KEYS) do
+            local found = redis.call('HMGET', key, 'count', 'last', 'forget_at')
+            local beyond = -1
+            if found[3] and tonumber(found[3]) > now then beyond = tonumber(found[1]) - tonumber(ARGV[delays + 3 * i]) end
+            if beyond >= 0 then
+                local wait = tonumber(found[2]) + tonumber(ARGV[3 + math.min(beyond, delays - 1)]) - now
+                if wait > longest then longest, slowest = wait, key end
+            end
+        end
+        if slowest then return {{longest, redis.call('HSET', slowest, 'told', 1)}} end
+        for i, key in ipairs(KEYS) do
+            add(key, ARGV[1], ARGV[delays + 3 * i + 1], ARGV[delays + 3 * i + 2])
+        end
+        return {{0, 0}}"
+    ))
 });
 
+/// ARGV: when it was counted.
 static TAKE_BACK_FAILURE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        "local count = redis.call('HGET', KEYS[1], 'count')
-        if count and tonumber(count) > 0 then redis.call('HINCRBY', KEYS[1], 'count', -1) end
+        "for _, key in ipairs(KEYS) do
+            local found = redis.call('HMGET', key, 'count', 'last', 'previous')
+            if found[1] and tonumber(found[1]) > 0 then redis.call('HINCRBY', key, 'count', -1) end
+            if found[1] and found[2] == ARGV[1] then redis.call('HSET', key, 'last', found[3]) end
+        end
         return 0",
     )
 });
@@ -228,10 +262,37 @@ impl Ephemeral for Redis {
         })
     }
 
-    fn take_back_failure<'a>(&'a self, key: &'a str) -> Later<'a, ()> {
+    fn attempt<'a>(&'a self, under: &'a [Counted], now: DateTime<Utc>) -> Later<'a, Verdict> {
         Box::pin(async move {
-            if self.count::<()>(&TAKE_BACK_FAILURE.key(self.counter_key(key))).await.is_none() {
-                self.fallback.take_back(key);
+            let mut script = ATTEMPT.arg(now.timestamp_micros());
+            script.arg(DELAYS.len());
+            for delay in DELAYS {
+                script.arg(micros(delay));
+            }
+            for counted in under {
+                let forget_at = now + counted.window;
+                script
+                    .key(self.counter_key(&counted.key))
+                    .arg(counted.free.count())
+                    .arg(forget_at.timestamp_micros())
+                    .arg(time_to_live(now, forget_at));
+            }
+            match self.count::<(u64, bool)>(&script).await {
+                Some((0, _)) => Verdict::Counted,
+                Some((wait, is_news)) => Verdict::TooEarly { wait: Duration::from_micros(wait), is_news },
+                None => self.fallback.attempt(under, now),
+            }
+        })
+    }
+
+    fn take_back_failure<'a>(&'a self, keys: &'a [String], at: DateTime<Utc>) -> Later<'a, ()> {
+        Box::pin(async move {
+            let mut script = TAKE_BACK_FAILURE.arg(at.timestamp_micros());
+            for key in keys {
+                script.key(self.counter_key(key));
+            }
+            if self.count::<()>(&script).await.is_none() {
+                self.fallback.take_back(keys, at);
             }
         })
     }
@@ -292,6 +353,10 @@ fn digest(keys: &SealingKey, text: &str) -> String {
 
 fn time_to_live(now: DateTime<Utc>, until: DateTime<Utc>) -> i64 {
     ((until - now).max(TimeDelta::zero()) + SWEEP_LATER).num_milliseconds()
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn read_failures((count, last): (u32, i64)) -> Failures {

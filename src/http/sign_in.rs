@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::device::DEVICE_LIFETIME,
+    domain::{device::DEVICE_LIFETIME, token::Secret},
     login::{Proof, session::begin},
 };
 
@@ -65,10 +65,14 @@ pub async fn sign_in(
     tx.commit().await?;
 
     let mut response = Redirect::to(&onward.path()).into_response();
-    let kept = DEVICE_LIFETIME.num_seconds().unsigned_abs();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.append(header::SET_COOKIE, session::cookie(app, &signed_in.cookie));
-    headers.append(header::SET_COOKIE, Cookie::Device.set(app, signed_in.device.expose(), Some(kept)));
+    headers.append(header::SET_COOKIE, device_cookie(app, &signed_in.device));
     Ok(Some(response))
+}
+
+/// The header that sets the cookie of a person's own device.
+pub fn device_cookie(app: &App, cookie: &Secret) -> HeaderValue {
+    Cookie::Device.set(app, cookie.expose(), Some(DEVICE_LIFETIME.num_seconds().unsigned_abs()))
 }

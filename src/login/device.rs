@@ -66,7 +66,14 @@ pub(super) struct Recognised {
     pub(super) cookie: Secret,
 }
 
-/// Notes that a person signs in on this device.
+/// Which of a person's own devices this is, if they ever signed in on it. Nobody has none, after the same work.
+pub(super) async fn own(tx: &mut Tx, user: Option<&UserId>, device: &Device) -> Result<Option<DeviceId>, StoreError> {
+    let Some(cookie) = &device.cookie else { return Ok(None) };
+    let nobody = UserId::new("");
+    devices::find(tx, user.unwrap_or(&nobody), &cookie.digest()).await
+}
+
+/// Notes that a person signs in, or chooses a password, on this device.
 pub(super) async fn recognise(
     app: &App,
     tx: &mut Tx,

@@ -7,6 +7,7 @@ use countersign_types::UserId;
 use serde_json::Map;
 
 use super::{
+    Device, device,
     mail::{self, Recipient},
     new_password::{self, NewPasswordError},
     session, throttle,
@@ -155,13 +156,15 @@ pub async fn create_administrator(
 }
 
 /// Sets the password of the account that a link names, and ends what was signed in under the old one. It signs nobody in:
-/// whoever has a second factor is still asked for it.
+/// whoever has a second factor is still asked for it. But the device is one of the person's own from now on: its cookie. So whoever
+/// fails at the account on purpose, without end, keeps its owner from no device where they chose a password.
 pub async fn choose_password(
     app: &App,
     digest: &Digest,
     password: &Password,
+    device: &Device,
     now: DateTime<Utc>,
-) -> Result<(), LinkError> {
+) -> Result<Secret, LinkError> {
     let mut tx = app.store.read().await?;
     let open = link::find(&mut tx, digest, now).await?.ok_or(LinkError::Spent)?;
     let (LinkPurpose::ChoosePassword(id) | LinkPurpose::ResetPassword(id)) = &open.purpose else {
@@ -176,10 +179,10 @@ pub async fn choose_password(
         return Err(LinkError::Spent);
     }
     set_password(app, &mut tx, &user, phc, now).await?;
+    let recognised = device::recognise(app, &mut tx, &user.id, device, now).await?;
     tx.commit().await?;
-    // Whoever made others wait by guessing does not hold up the owner.
     throttle::forget(app, &user.id).await;
-    Ok(())
+    Ok(recognised.cookie)
 }
 
 /// Stores a new password, ends what was signed in under the old one, and tells the owner.

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use countersign_types::vocabulary::ACR_PASSWORD;
 
 use super::{
-    Device, Proof,
-    throttle::{self, Throttled},
+    Device, Proof, device,
+    throttle::{self, Target, Throttled},
 };
 use crate::{
     app::App,
@@ -48,6 +48,17 @@ impl From<HashError> for LoginError {
     }
 }
 
+impl LoginError {
+    /// Whether it was for our sake that a try came to nothing, before anybody learned whether it was right.
+    fn is_ours(&self) -> bool {
+        match self {
+            Self::Busy | Self::Store(_) => true,
+            // The hash of one account stays as it is: nobody is to ask for it without end.
+            Self::Invalid | Self::Throttled(_) | Self::Hash(_) => false,
+        }
+    }
+}
+
 /// Checks a name and a password. Failures are written to the audit trail here, success by whoever starts the session.
 pub async fn prove(
     app: &App,
@@ -66,20 +77,21 @@ pub async fn prove(
         Some((own, _)) => Some(own.phc.clone()),
         None => credential::stand_in(&mut tx, &place(app, name)).await?,
     };
+    let own_device = device::own(&mut tx, user.as_ref().map(|user| &user.id), device).await?;
     drop(tx);
 
+    let account = user.as_ref().map_or_else(|| fold(name), |user| user.id.to_string());
     let entry = |event| {
         let entry = AuditEntry::new(event).personal(device.personal());
-        match &user {
-            Some(user) => entry.user(&user.id),
-            None => entry,
-        }
+        user.iter().fold(entry, |entry, user| entry.user(&user.id))
     };
-    let account = user.as_ref().map_or_else(|| fold(name), |user| user.id.to_string());
-    let attempt = match throttle::begin(app, &account, device, now).await {
+    let target = Target::Password { account: &account, own: own_device.as_ref() };
+    let attempt = match throttle::begin(app, target, device, now).await {
         Ok(attempt) => attempt,
         Err(throttled) => {
-            record(app, &entry(Event::LoginThrottled), now).await?;
+            if throttled.is_news {
+                record(app, &entry(Event::LoginThrottled), now).await?;
+            }
             return Err(LoginError::Throttled(throttled));
         }
     };
@@ -88,23 +100,29 @@ pub async fn prove(
     let password = Password::typed(password);
     let is_possible = password.is_some() && user.as_ref().is_some_and(|user| user.enabled);
     let typed = password.or_else(|| Password::typed(String::new())).ok_or(LoginError::Invalid)?;
-    let matches = app.passwords.verify(compared, &typed).await?;
-    let failed = entry(Event::LoginFailed);
-    match user.zip(own) {
-        Some((user, (own, password))) if matches && is_possible => {
-            throttle::succeed(app, &attempt).await;
-            if app.passwords.is_outdated(&own.phc)
-                && let Err(error) = upgrade(app, own, password, &typed, now).await
-            {
-                tracing::warn!(%error, "an outdated password hash could not be replaced; the next sign-in tries again");
-            }
-            Ok(proof(user, password, now))
+    let outcome = async {
+        if app.passwords.verify(compared, &typed).await? && is_possible {
+            return Ok(());
         }
-        _ => {
-            record(app, &failed, now).await?;
-            Err(LoginError::Invalid)
+        record(app, &entry(Event::LoginFailed), now).await?;
+        Err(LoginError::Invalid)
+    };
+    match outcome.await {
+        Ok(()) => throttle::succeed(app, &attempt).await,
+        Err(error) => {
+            if error.is_ours() {
+                throttle::take_back(app, &attempt).await;
+            }
+            return Err(error);
         }
     }
+    let (user, (own, password)) = user.zip(own).ok_or(LoginError::Invalid)?;
+    if app.passwords.is_outdated(&own.phc)
+        && let Err(error) = upgrade(app, own, password, &typed, now).await
+    {
+        tracing::warn!(%error, "an outdated password hash could not be replaced; the next sign-in tries again");
+    }
+    Ok(proof(user, password, now))
 }
 
 /// That a person has just shown to know their password.

@@ -1,96 +1,128 @@
-//! Delays after failed sign-ins, per account and per network address.
+//! Delays after failed tries: per account, per network address, and sooner for all when the whole house is under attack.
 //!
-//! A try is counted before the password is looked at, so that a thousand tries at once are a thousand tries. After a few
-//! free ones each further try must wait, twice as long as the one before, up to a quarter of an hour; nobody is locked out for
-//! good. Unknown names are counted like known ones.
+//! A try is counted before it is looked at, so that a thousand tries at once are a thousand tries. After a few free ones each
+//! further try must wait, longer each time; nobody is locked out for good. Unknown names are counted like known ones.
+//!
+//! A person's own device is counted apart: what others fail at elsewhere does not hold it up. So whoever fails on purpose to
+//! keep a person out keeps them from new devices at most, and for as long as they go on. There the way in is a new password,
+//! chosen by a link: it forgets what was counted, and makes the device one of the person's own.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use countersign_types::UserId;
+use countersign_types::{ClientId, UserId};
 
 use super::Device;
-use crate::{app::App, ephemeral::Failures};
+use crate::{
+    app::App,
+    domain::{
+        device::DeviceId,
+        throttle::{Free, Pressure, WINDOW, stretch},
+    },
+    ephemeral::{Counted, Verdict},
+};
 
-/// Failures are forgotten when there was none for this long.
-const WINDOW: Duration = Duration::from_mins(15);
-/// The longest wait.
-const MAX_DELAY: Duration = Duration::from_mins(15);
+/// What is tried.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// A password.
+    Password {
+        /// The account's id; where there is no account, what somebody called it, folded.
+        account: &'a str,
+        /// Which of the person's own devices this is, if it is one.
+        own: Option<&'a DeviceId>,
+    },
+    /// The secret of a client that a person may have chosen.
+    ClientSecret(&'a ClientId),
+}
 
-/// What a try at a sign-in is counted under.
+/// What a try was counted under.
 #[derive(Debug)]
 pub struct Attempt {
-    account: String,
-    address: String,
+    /// That of the account, device or client before those that others share.
+    keys: Vec<String>,
+    at: DateTime<Utc>,
 }
 
 /// Too many tries: wait this long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Throttled {
-    /// How long.
+    /// How long, from now on.
     pub retry_after: Duration,
+    /// Whether this is the first to be refused since one was looked at. All others are the same story.
+    pub is_news: bool,
 }
 
 /// Counts a try, unless it comes too early.
-///
-/// `account` is the account's id, or the name as folded where there is no account.
-pub async fn begin(app: &App, account: &str, device: &Device, now: DateTime<Utc>) -> Result<Attempt, Throttled> {
-    let attempt =
-        Attempt { account: format!("login/account/{account}"), address: format!("login/address/{}", device.network()) };
-    let limits = &app.settings.throttle;
-    let account = delay(app.ephemeral.failures(&attempt.account, now).await, limits.account, now);
-    let address = delay(app.ephemeral.failures(&attempt.address, now).await, limits.address, now);
-    if let Some(retry_after) = account.max(address) {
-        return Err(Throttled { retry_after });
+pub async fn begin(app: &App, target: Target<'_>, device: &Device, now: DateTime<Utc>) -> Result<Attempt, Throttled> {
+    let under = counters(app, target, device, now).await;
+    match app.ephemeral.attempt(&under, now).await {
+        Verdict::Counted => Ok(Attempt { keys: under.into_iter().map(|counted| counted.key).collect(), at: now }),
+        Verdict::TooEarly { wait, is_news } => Err(Throttled { retry_after: wait, is_news }),
     }
-    // Others may have come between: what stood there when this try was counted decides.
-    let account = delay(app.ephemeral.add_failure(&attempt.account, WINDOW, now).await, limits.account, now);
-    let address = delay(app.ephemeral.add_failure(&attempt.address, WINDOW, now).await, limits.address, now);
-    if let Some(retry_after) = account.max(address) {
-        app.ephemeral.take_back_failure(&attempt.account).await;
-        app.ephemeral.take_back_failure(&attempt.address).await;
-        return Err(Throttled { retry_after });
-    }
-    Ok(attempt)
 }
 
-/// The try was right: the account's failures are forgotten. Of the address this one alone is taken back, or one good account
-/// would open the door to all others.
+/// The try was right: the failures of the account, device or client are forgotten. Where others are counted too this one alone is
+/// taken back, or one good account would open the door to all others.
 pub async fn succeed(app: &App, attempt: &Attempt) {
-    app.ephemeral.forget_failures(&attempt.account).await;
-    app.ephemeral.take_back_failure(&attempt.address).await;
+    let Some((own, shared)) = attempt.keys.split_first() else { return };
+    app.ephemeral.forget_failures(own).await;
+    if !shared.is_empty() {
+        app.ephemeral.take_back_failure(shared, attempt.at).await;
+    }
 }
 
-/// The owner has proven who they are by other means: failures of others do not hold them up.
+/// The try was not looked at after all, by no fault of whoever made it.
+pub async fn take_back(app: &App, attempt: &Attempt) {
+    app.ephemeral.take_back_failure(&attempt.keys, attempt.at).await;
+}
+
+/// Forgets what was tried at an account, by whomever: its owner proved by other means who they are.
 pub async fn forget(app: &App, user: &UserId) {
-    app.ephemeral.forget_failures(&format!("login/account/{user}")).await;
+    app.ephemeral.forget_failures(&of_account(user.as_str())).await;
 }
 
-/// How long the next try must wait from now on, if it must.
-fn delay(failures: Failures, free: u32, now: DateTime<Utc>) -> Option<Duration> {
-    let beyond = failures.count.checked_sub(free)?;
-    let delay = Duration::from_secs(1 << beyond.min(10)).min(MAX_DELAY);
-    (failures.last + delay - now).to_std().ok().filter(|wait| !wait.is_zero())
+/// Whether this is the first failure of its kind that a client has from this address for a while. What repeats itself is not worth
+/// a row each in the audit trail, where anybody could have as many written as they like.
+pub async fn is_news(app: &App, client: &ClientId, reason: &str, device: &Device, now: DateTime<Utc>) -> bool {
+    let key = format!("client/told/{}/{}/{reason}/{client}", stretch(now), device.network());
+    app.ephemeral.add_failure(&key, WINDOW, now).await.count == 0
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(seconds, 0).unwrap()
+/// What a try is counted under, first what is its own.
+async fn counters(app: &App, target: Target<'_>, device: &Device, now: DateTime<Utc>) -> Vec<Counted> {
+    let limits = &app.settings.throttle;
+    let network = device.network();
+    let counted = |key, free| Counted { key, free, window: WINDOW };
+    match target {
+        Target::Password { own: Some(device), .. } => {
+            vec![counted(format!("login/device/{device}"), Free::of(limits.account, Pressure::Usual))]
+        }
+        Target::Password { account, own: None } => {
+            let pressure = pressure(app, now).await;
+            vec![
+                counted(of_account(account), Free::of(limits.account, pressure)),
+                counted(format!("login/address/{network}"), Free::of(limits.address, pressure)),
+                counted(of_house(stretch(now)), Free::ALL),
+            ]
+        }
+        // As many at once are usual where a client runs: so many are free as for all people of an address.
+        Target::ClientSecret(client) => {
+            vec![counted(format!("client/secret/{network}/{client}"), Free::of(limits.address, Pressure::Usual))]
+        }
     }
+}
 
-    fn wait(count: u32, now: i64) -> Option<u64> {
-        delay(Failures { count, last: at(100) }, 5, at(now)).map(|wait| wait.as_secs())
-    }
+fn of_account(account: &str) -> String {
+    format!("login/account/{account}")
+}
 
-    #[test]
-    fn delays_double_after_the_free_tries_up_to_a_quarter_of_an_hour() {
-        assert_eq!(wait(4, 100), None);
-        assert_eq!(wait(5, 100), Some(1));
-        assert_eq!(wait(5, 101), None);
-        assert_eq!(wait(8, 100), Some(8));
-        assert_eq!(wait(400, 100), Some(900));
-    }
+fn of_house(stretch: i64) -> String {
+    format!("login/house/{stretch}")
+}
+
+async fn pressure(app: &App, now: DateTime<Utc>) -> Pressure {
+    let (current, last) = (of_house(stretch(now)), of_house(stretch(now) - 1));
+    let (current, last) = tokio::join!(app.ephemeral.failures(&current, now), app.ephemeral.failures(&last, now));
+    Pressure::from_failures(current.count, last.count, app.settings.throttle.house)
 }

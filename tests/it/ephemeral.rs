@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use countersign::{
     clock::Clock,
-    ephemeral::{Ephemeral, FirstUse, Redis, SingleUse},
+    domain::throttle::{self, DELAYS, Free, Pressure},
+    ephemeral::{Counted, Ephemeral, FirstUse, Redis, SingleUse, Verdict},
     master_key::MasterKey,
     random::Random,
 };
@@ -109,8 +110,9 @@ async fn failures_are_counted_together_and_forgotten_by_our_clock() {
     let failures = one.failures("key", nodes.now()).await;
     assert_eq!((failures.count, failures.last), (2, nodes.now()));
 
-    other.take_back_failure("key").await;
-    assert_eq!(one.failures("key", nodes.now()).await.count, 1);
+    other.take_back_failure(&["key".to_owned()], nodes.now()).await;
+    let failures = one.failures("key", nodes.now()).await;
+    assert_eq!((failures.count, failures.last), (1, start), "the one before is the last again");
     nodes.clock.advance(TimeDelta::minutes(15) - TimeDelta::microseconds(1));
     assert_eq!(one.failures("key", nodes.now()).await.count, 1);
     nodes.clock.advance(TimeDelta::microseconds(1));
@@ -119,7 +121,7 @@ async fn failures_are_counted_together_and_forgotten_by_our_clock() {
 
     other.forget_failures("key").await;
     assert_eq!(one.failures("key", nodes.now()).await.count, 0);
-    one.take_back_failure("key").await;
+    one.take_back_failure(&["key".to_owned()], nodes.now()).await;
     assert_eq!(one.add_failure("key", WINDOW, nodes.now()).await.count, 0, "never below zero");
 }
 
@@ -140,6 +142,116 @@ async fn many_failures_at_once_are_all_counted() {
     }
     before.sort_unstable();
     assert_eq!(before, (0..32).collect::<Vec<_>>());
+}
+
+fn under(key: &str, free: u32) -> Counted {
+    Counted { key: key.to_owned(), free: Free::of(free, Pressure::Usual), window: throttle::WINDOW }
+}
+
+/// Counters of one node, and of nodes that share a Redis: the same rules hold.
+async fn both(check: impl AsyncFn(&dyn Ephemeral, &Clock)) {
+    let server = Server::start().await;
+    check(&*server.app.ephemeral, &server.clock).await;
+    let redis = TestRedis::shared();
+    let nodes = Nodes::on(&redis);
+    check(&nodes.node(), &nodes.clock).await;
+}
+
+#[tokio::test]
+async fn tries_wait_longer_each_time_and_a_refused_one_changes_nothing() {
+    both(async |counters, clock| {
+        let under = [under("key", 2)];
+        for _ in 0..2 {
+            assert_eq!(counters.attempt(&under, clock.now()).await, Verdict::Counted);
+        }
+        for delay in DELAYS.into_iter().chain([DELAYS[10]; 2]) {
+            for (early, is_news) in [(delay, true), (delay / 2, false)] {
+                let refused = Verdict::TooEarly { wait: early, is_news };
+                assert_eq!(counters.attempt(&under, clock.now()).await, refused);
+                clock.advance(TimeDelta::from_std(delay / 2).unwrap());
+            }
+            assert_eq!(counters.attempt(&under, clock.now()).await, Verdict::Counted, "{delay:?}");
+        }
+        clock.advance(TimeDelta::from_std(throttle::WINDOW).unwrap());
+        assert_eq!(counters.failures("key", clock.now()).await.count, 0);
+        assert_eq!(counters.attempt(&under, clock.now()).await, Verdict::Counted);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_try_is_counted_under_all_its_keys_or_none() {
+    both(async |counters, clock| {
+        let (tight, loose) = (under("tight", 1), under("loose", 100));
+        let only_counted = Counted { free: Free::ALL, ..under("all", 0) };
+        let all = [loose, tight, only_counted];
+        let counts = async || {
+            let mut counts = Vec::new();
+            for counted in &all {
+                counts.push(counters.failures(&counted.key, clock.now()).await.count);
+            }
+            counts
+        };
+        assert_eq!(counters.attempt(&all, clock.now()).await, Verdict::Counted);
+        assert_eq!(counts().await, [1, 1, 1]);
+        assert!(matches!(counters.attempt(&all, clock.now()).await, Verdict::TooEarly { .. }));
+        assert_eq!(counts().await, [1, 1, 1]);
+        counters.take_back_failure(&all.each_ref().map(|counted| counted.key.clone()), clock.now()).await;
+        assert_eq!(counts().await, [0, 0, 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_longest_wait_is_the_one_that_counts() {
+    both(async |counters, clock| {
+        let (short, long) = (under("short", 1), under("long", 1));
+        assert_eq!(counters.attempt(std::slice::from_ref(&long), clock.now()).await, Verdict::Counted);
+        clock.advance(TimeDelta::seconds(1));
+        let both = [short, long];
+        for one in &both {
+            assert_eq!(counters.attempt(std::slice::from_ref(one), clock.now()).await, Verdict::Counted);
+        }
+        clock.advance(TimeDelta::milliseconds(500));
+        let wait = |millis, is_news| Verdict::TooEarly { wait: Duration::from_millis(millis), is_news };
+        assert_eq!(counters.attempt(&both, clock.now()).await, wait(1_500, true));
+        assert_eq!(counters.attempt(&both[1..], clock.now()).await, wait(1_500, false));
+        assert_eq!(counters.attempt(&both[..1], clock.now()).await, wait(500, true));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_taken_back_makes_nobody_wait() {
+    both(async |counters, clock| {
+        let (under, key) = ([under("key", 1)], ["key".to_owned()]);
+        assert_eq!(counters.attempt(&under, clock.now()).await, Verdict::Counted);
+        for _ in 0..3 {
+            clock.advance(TimeDelta::seconds(1));
+            assert_eq!(counters.attempt(&under, clock.now()).await, Verdict::Counted, "1 s after the first");
+            counters.take_back_failure(&key, clock.now()).await;
+            assert_eq!(counters.failures("key", clock.now()).await.count, 1);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_many_tries_at_once_on_several_nodes_no_more_are_counted_than_are_free() {
+    let redis = TestRedis::shared();
+    let nodes = Nodes::on(&redis);
+    let several = [Arc::new(nodes.node()), Arc::new(nodes.node())];
+    let now = nodes.now();
+    let tries = (0..32).map(|n| {
+        let node = several[n % 2].clone();
+        tokio::spawn(async move { node.attempt(&[under("one", 5), under("other", 30)], now).await })
+    });
+    let mut counted = 0;
+    for one in tries.collect::<Vec<_>>() {
+        counted += usize::from(one.await.unwrap() == Verdict::Counted);
+    }
+    assert_eq!(counted, 5);
+    assert_eq!(several[0].failures("other", now).await.count, 5);
 }
 
 /// What was used before a loss of memory is refused, what is newer goes on.
@@ -214,10 +326,13 @@ async fn without_redis_guards_refuse_and_each_node_counts_alone() {
     assert_eq!(node.redis_answers(nodes.now()).await, Some(false));
     assert_eq!(node.add_failure("key", WINDOW, nodes.now()).await.count, 0);
     assert_eq!(node.add_failure("key", WINDOW, nodes.now()).await.count, 1);
-    node.take_back_failure("key").await;
+    node.take_back_failure(&["key".to_owned()], nodes.now()).await;
     assert_eq!(node.failures("key", nodes.now()).await.count, 1);
     node.forget_failures("key").await;
     assert_eq!(node.failures("key", nodes.now()).await.count, 0);
+    let tries = [under("key", 1)];
+    assert_eq!(node.attempt(&tries, nodes.now()).await, Verdict::Counted);
+    assert!(matches!(node.attempt(&tries, nodes.now()).await, Verdict::TooEarly { is_news: true, .. }));
     assert!(node.first_use(nodes.fresh("one"), nodes.now()).await.is_err(), "still");
 
     redis.start();

@@ -208,7 +208,7 @@ async fn follow(
     let link = Link::open(app, visitor, query).await?;
     let done = match &link.purpose {
         Purpose::FirstAdministrator => password::make_administrator(app, &link.digest, &form).await,
-        Purpose::Password(_) => password::choose(app, &link.digest, &form).await,
+        Purpose::Password(_) => password::choose(app, &visitor.device, &link.digest, &form).await,
         Purpose::NewAccount(_) => new_account::make(app, visitor, &frame, headers, (&link, &form)).await,
         Purpose::Email(_) => email::confirm(app, &link.digest).await,
     };

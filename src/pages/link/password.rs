@@ -2,7 +2,10 @@
 
 use askama::Template;
 use askama_web::WebTemplate;
-use axum::response::{IntoResponse, Response};
+use axum::{
+    http::header,
+    response::{IntoResponse, Response},
+};
 
 use super::{Done, Failed, Filled, Link, Problem, Purpose};
 use crate::{
@@ -16,8 +19,12 @@ use crate::{
         form::Parameters,
         frame::Frame,
         headers::{PAGE_POLICY, page},
+        sign_in::device_cookie,
     },
-    login::link::{choose_password, create_administrator},
+    login::{
+        Device,
+        link::{choose_password, create_administrator},
+    },
 };
 
 /// The form.
@@ -91,9 +98,9 @@ pub(super) async fn make_administrator(app: &App, digest: &Digest, form: &Parame
     Ok(Done::Password.go())
 }
 
-pub(super) async fn choose(app: &App, digest: &Digest, form: &Parameters) -> Result<Response, Failed> {
-    choose_password(app, digest, &password(form)?, app.clock.now()).await?;
-    Ok(Done::Password.go())
+pub(super) async fn choose(app: &App, device: &Device, digest: &Digest, form: &Parameters) -> Result<Response, Failed> {
+    let cookie = choose_password(app, digest, &password(form)?, device, app.clock.now()).await?;
+    Ok(([(header::SET_COOKIE, device_cookie(app, &cookie))], Done::Password.go()).into_response())
 }
 
 #[cfg(test)]

@@ -62,9 +62,8 @@ async fn tries_are_counted_as_at_the_sign_in() {
     }
     let wait = confirm(&mut browser, &page, PASSWORD).await;
     assert_eq!((wait.status, wait.header("retry-after")), (429, Some("1")));
-    let mut elsewhere = server.browser();
-    let login = elsewhere.open("/login").await;
-    assert_eq!(elsewhere.log_in(&login, ADA).await.status, 429);
+    let login = browser.open("/login").await;
+    assert_eq!(browser.log_in(&login, ADA).await.status, 429);
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ use crate::{
 
 /// Tries that may wait for a core at once. Beyond it people are asked to come back in a moment.
 const MAX_WAITING: usize = 256;
+/// Secrets of clients that may wait for their turn at once.
+const MAX_CLIENTS_WAITING: usize = 64;
 /// A password that fewer guesses than 10^6 find is refused.
 const LEAST_SCORE: Score = Score::Two;
 
@@ -40,6 +42,9 @@ struct Inner {
     random: Random,
     permits: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
+    /// Turns of clients: they have half of the cores at most, so that no flood of them keeps people from signing in.
+    turns: Arc<Semaphore>,
+    clients_waiting: Arc<AtomicUsize>,
     memory: Memory,
     /// What a password is compared with where there is no account, so that both take the same time.
     decoy: String,
@@ -80,7 +85,10 @@ impl Passwords {
 
     /// With the operator's cost settings.
     pub fn new(settings: &PasswordSettings, random: Random) -> Result<Self, HashError> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::on(std::thread::available_parallelism().map_or(1, usize::from), settings, random)
+    }
+
+    fn on(cores: usize, settings: &PasswordSettings, random: Random) -> Result<Self, HashError> {
         let params =
             Params::new(settings.memory_kib, settings.iterations, settings.parallelism, None).map_err(failed)?;
         let decoy = format!(
@@ -97,6 +105,8 @@ impl Passwords {
             random,
             permits: Arc::new(Semaphore::new(cores)),
             waiting: Arc::default(),
+            turns: Arc::new(Semaphore::new((cores / 2).max(1))),
+            clients_waiting: Arc::default(),
             decoy,
         })))
     }
@@ -123,22 +133,28 @@ impl Passwords {
     pub async fn verify(&self, hash: Option<String>, password: &Password) -> Result<bool, HashError> {
         let is_known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.0.decoy.clone());
+        Ok(self.run(self.comparison(hash, password)).await? && is_known)
+    }
+
+    /// Whether the secret of a client is the one behind the hash. Clients wait for each other before they wait with people.
+    pub async fn verify_for_client(&self, hash: &str, secret: &Password) -> Result<bool, HashError> {
+        self.run_for_client(self.comparison(hash.to_owned(), secret)).await
+    }
+
+    fn comparison(&self, hash: String, password: &Password) -> impl FnOnce() -> Result<bool, HashError> + Send + use<> {
         let (inner, password) = (self.0.clone(), password.clone());
-        let matches = self
-            .run(move || {
-                if is_bcrypt(&hash) {
-                    return bcrypt::verify(password.as_bytes(), &hash).map_err(failed);
-                }
-                let phc = PasswordHash::new(&hash).map_err(failed)?;
-                let (Some(salt), Some(expected)) = (&phc.salt, &phc.hash) else { return Ok(false) };
-                let algorithm = Algorithm::try_from(phc.algorithm.as_str()).map_err(failed)?;
-                let version = phc.version.map_or(Ok(Version::default()), Version::try_from).map_err(failed)?;
-                let argon2 = Argon2::new(algorithm, version, Params::try_from(&phc).map_err(failed)?);
-                // Compared in constant time, as the type does.
-                Ok(inner.memory.fill(&argon2, &password, salt)? == *expected)
-            })
-            .await?;
-        Ok(matches && is_known)
+        move || {
+            if is_bcrypt(&hash) {
+                return bcrypt::verify(password.as_bytes(), &hash).map_err(failed);
+            }
+            let phc = PasswordHash::new(&hash).map_err(failed)?;
+            let (Some(salt), Some(expected)) = (&phc.salt, &phc.hash) else { return Ok(false) };
+            let algorithm = Algorithm::try_from(phc.algorithm.as_str()).map_err(failed)?;
+            let version = phc.version.map_or(Ok(Version::default()), Version::try_from).map_err(failed)?;
+            let argon2 = Argon2::new(algorithm, version, Params::try_from(&phc).map_err(failed)?);
+            // Compared in constant time, as the type does.
+            Ok(inner.memory.fill(&argon2, &password, salt)? == *expected)
+        }
     }
 
     /// Whether a hash was made otherwise than one made today would be.
@@ -197,7 +213,7 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<R, HashError> + Send + 'static,
     ) -> Result<R, HashError> {
-        let place = Waiting::enter(&self.0.waiting)?;
+        let place = Waiting::enter(&self.0.waiting, MAX_WAITING)?;
         let permit = self.0.permits.clone().acquire_owned().await.map_err(|_| HashError::Busy)?;
         // Both stay with the work: it goes on when the request is broken off, and so must not make room for another.
         let bounded = move || {
@@ -205,6 +221,19 @@ impl Passwords {
             work()
         };
         tokio::task::spawn_blocking(bounded).await.map_err(failed)?
+    }
+
+    async fn run_for_client<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<R, HashError> + Send + 'static,
+    ) -> Result<R, HashError> {
+        let place = Waiting::enter(&self.0.clients_waiting, MAX_CLIENTS_WAITING)?;
+        let turn = self.0.turns.clone().acquire_owned().await.map_err(|_| HashError::Busy)?;
+        let bounded = move || {
+            let _held = (place, turn);
+            work()
+        };
+        self.run(bounded).await
     }
 }
 
@@ -262,9 +291,9 @@ fn is_bcrypt(hash: &str) -> bool {
 struct Waiting(Arc<AtomicUsize>);
 
 impl Waiting {
-    fn enter(waiting: &Arc<AtomicUsize>) -> Result<Self, HashError> {
+    fn enter(waiting: &Arc<AtomicUsize>, most: usize) -> Result<Self, HashError> {
         let place = Self(waiting.clone());
-        if waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING { Err(HashError::Busy) } else { Ok(place) }
+        if waiting.fetch_add(1, Ordering::Relaxed) >= most { Err(HashError::Busy) } else { Ok(place) }
     }
 }
 
@@ -287,6 +316,29 @@ mod tests {
 
     fn typed(text: &str) -> Password {
         Password::typed(text.to_owned()).unwrap()
+    }
+
+    /// A flood of clients fills its own queue, and a person's hash goes past all of them.
+    #[tokio::test]
+    async fn clients_leave_cores_to_people() {
+        let settings = crate::config::Settings::parse("", []).unwrap();
+        let passwords = Passwords::on(2, &settings.password, Random::from_fn(|bytes| bytes.fill(7))).unwrap();
+        let (gate, closed) = std::sync::mpsc::channel::<()>();
+        let closed = Arc::new(Mutex::new(closed));
+        let mut clients = tokio::task::JoinSet::new();
+        for _ in 0..=MAX_CLIENTS_WAITING {
+            let (passwords, closed) = (passwords.clone(), closed.clone());
+            let work = move || {
+                let _ = closed.lock().unwrap().recv();
+                Ok(())
+            };
+            clients.spawn(async move { passwords.run_for_client(work).await });
+        }
+        let refused = clients.join_next().await.unwrap().unwrap();
+        assert!(matches!(refused, Err(HashError::Busy)), "one too many");
+        passwords.run(|| Ok(())).await.unwrap();
+        drop(gate);
+        assert!(clients.join_all().await.into_iter().all(|done| done.is_ok()));
     }
 
     async fn matches(hash: &str, password: &str) -> bool {

@@ -20,6 +20,11 @@ use crate::{
     },
     ephemeral::{FirstUse, SingleUse},
     http::form::{Parameters, decode_component},
+    login::{
+        Device,
+        throttle::{self, Target},
+    },
+    passwords::HashError,
 };
 
 /// `client_assertion_type` (RFC 7523 §2.2).
@@ -28,6 +33,8 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 const MAX_ASSERTION_LIFETIME: TimeDelta = TimeDelta::hours(1);
 /// How far clocks may differ.
 const SKEW: TimeDelta = TimeDelta::seconds(10);
+/// What is told to whoever guesses a client's secret.
+const GUESSED: &str = "there were too many wrong secrets for this client from this address; try again later";
 /// The longest `jti` that is remembered, in bytes.
 const MAX_JTI_BYTES: usize = 256;
 
@@ -69,6 +76,7 @@ impl Presented<'_> {
 pub(super) async fn authenticate(
     app: &App,
     issuer: &Issuer,
+    device: &Device,
     headers: &HeaderMap,
     form: &Parameters,
 ) -> Result<Arc<Client>, OAuthError> {
@@ -78,14 +86,22 @@ pub(super) async fn authenticate(
     let client = app.store.client(&presented.id()).await?;
     let client = client.filter(|client| client.enabled).ok_or_else(|| refused("the client is unknown"))?;
 
-    match check(app, issuer, &client, &presented).await? {
+    match check(app, issuer, &client, &presented, device).await? {
         Ok(()) => Ok(client),
         Err(reason) => {
-            let event = Event::ClientAuthenticationFailed { reason };
-            app.store.record_alone(&AuditEntry::new(event).client(&client.id)).await?;
+            record_failure(app, &client, reason, device).await?;
             Err(refused(reason))
         }
     }
+}
+
+async fn record_failure(app: &App, client: &Client, reason: &'static str, device: &Device) -> Result<(), OAuthError> {
+    if throttle::is_news(app, &client.id, reason, device, app.clock.now()).await {
+        let event = Event::ClientAuthenticationFailed { reason };
+        let entry = AuditEntry::new(event).client(&client.id).personal(device.personal());
+        app.store.record_alone(&entry).await?;
+    }
+    Ok(())
 }
 
 fn read<'a>(headers: &HeaderMap, form: &'a Parameters) -> Result<Presented<'a>, OAuthError> {
@@ -146,13 +162,16 @@ async fn check(
     issuer: &Issuer,
     client: &Client,
     presented: &Presented<'_>,
+    device: &Device,
 ) -> Result<Result<(), &'static str>, OAuthError> {
     const OTHER_METHOD: &str = "the client is registered with another authentication method";
     match (client.metadata.token_endpoint_auth_method, presented) {
         (ClientAuthMethod::ClientSecretBasic, Presented::Basic { secret, .. }) => {
-            check_secret(app, client, secret).await
+            check_secret(app, client, secret, device).await
         }
-        (ClientAuthMethod::ClientSecretPost, Presented::Post { secret, .. }) => check_secret(app, client, secret).await,
+        (ClientAuthMethod::ClientSecretPost, Presented::Post { secret, .. }) => {
+            check_secret(app, client, secret, device).await
+        }
         (
             method @ (ClientAuthMethod::PrivateKeyJwt | ClientAuthMethod::ClientSecretJwt),
             Presented::Assertion { jwt, .. },
@@ -169,19 +188,46 @@ async fn check(
     }
 }
 
-async fn check_secret(app: &App, client: &Client, secret: &str) -> Result<Result<(), &'static str>, OAuthError> {
+async fn check_secret(
+    app: &App,
+    client: &Client,
+    secret: &str,
+    device: &Device,
+) -> Result<Result<(), &'static str>, OAuthError> {
     let matches = match &client.secret {
         Some(StoredSecret::Digest(digest)) => {
             let presented = sha256(secret.as_bytes());
             digest.len() == presented.len() && memcmp::eq(digest, &presented)
         }
-        Some(StoredSecret::Argon2(phc)) => match Password::typed(secret.to_owned()) {
-            Some(typed) => app.passwords.verify(Some(phc.clone()), &typed).await?,
-            None => false,
-        },
+        Some(StoredSecret::Argon2(phc)) => check_chosen_secret(app, client, phc, secret, device).await?,
         Some(StoredSecret::Encrypted(_)) | None => false,
     };
     Ok(if matches { Ok(()) } else { Err("the client secret is wrong") })
+}
+
+/// A secret that a person may have chosen can be guessed: RFC 6749 §2.3.1 asks for protection from that.
+async fn check_chosen_secret(
+    app: &App,
+    client: &Client,
+    phc: &str,
+    secret: &str,
+    device: &Device,
+) -> Result<bool, OAuthError> {
+    let Some(typed) = Password::typed(secret.to_owned()) else { return Ok(false) };
+    let attempt = match throttle::begin(app, Target::ClientSecret(&client.id), device, app.clock.now()).await {
+        Ok(attempt) => attempt,
+        Err(throttled) => {
+            record_failure(app, client, GUESSED, device).await?;
+            return Err(OAuthError::too_many_tries(GUESSED, throttled.retry_after.as_secs() + 1));
+        }
+    };
+    let matches = app.passwords.verify_for_client(phc, &typed).await;
+    match matches {
+        Ok(true) => throttle::succeed(app, &attempt).await,
+        Err(HashError::Busy) => throttle::take_back(app, &attempt).await,
+        Ok(false) | Err(HashError::Failed(_)) => {}
+    }
+    Ok(matches?)
 }
 
 #[derive(Deserialize)]

@@ -46,6 +46,12 @@ impl OAuthError {
         Self { retry_after: Some(retry_after), ..Self::new(ErrorCode::TemporarilyUnavailable, description) }
     }
 
+    /// Too many tries. The codes of RFC 6749 have no better word; the status (RFC 6585 §4) says it.
+    pub(super) fn too_many_tries(description: &'static str, retry_after: u64) -> Self {
+        let status = Some(StatusCode::TOO_MANY_REQUESTS);
+        Self { status, ..Self::temporarily_unavailable(description, retry_after) }
+    }
+
     /// Something broke on our side. What it was is for the log alone.
     pub(super) fn broken(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "a request could not be answered");

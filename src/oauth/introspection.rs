@@ -19,16 +19,21 @@ use crate::{
         client::Client,
         token::{Digest, RefreshTokenState},
     },
-    http::{form::Form, state::AppState},
+    http::{form::Form, state::AppState, visitor::Caller},
     store::{StoreError, refresh_token},
 };
 
 /// `POST /introspect`
-pub async fn post(State(state): State<AppState>, headers: HeaderMap, Form(form): Form) -> Response {
+pub async fn post(
+    State(state): State<AppState>,
+    Caller(device): Caller,
+    headers: HeaderMap,
+    Form(form): Form,
+) -> Response {
     let (app, issuer) = (&*state.app, &*state.issuer);
     let outcome = async {
         let form = form?.unique()?;
-        let client = client_auth::authenticate(app, issuer, &headers, &form).await?;
+        let client = client_auth::authenticate(app, issuer, &device, &headers, &form).await?;
         client_auth::require_confidential(&client)?;
         let token = form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
         let now = app.clock.now();

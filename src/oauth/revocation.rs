@@ -38,7 +38,7 @@ pub async fn post(
     let mut client = None;
     let outcome = async {
         let form = form?.unique()?;
-        let authenticated = client_auth::authenticate(app, issuer, &headers, &form).await?;
+        let authenticated = client_auth::authenticate(app, issuer, &device, &headers, &form).await?;
         let client = client.insert(authenticated);
         let token = form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
         let now = app.clock.now();

@@ -26,7 +26,7 @@ pub async fn post(
     let mut client = None;
     let outcome = async {
         let form = form?.unique()?;
-        let authenticated = client_auth::authenticate(app, issuer, &headers, &form).await?;
+        let authenticated = client_auth::authenticate(app, issuer, &device, &headers, &form).await?;
         let request =
             TokenRequest { app, issuer, client: client.insert(authenticated).clone(), form: &form, device: &device };
         let name = form.get("grant_type").ok_or_else(|| OAuthError::invalid_request("grant_type is missing"))?;

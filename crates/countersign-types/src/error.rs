@@ -49,6 +49,8 @@ codes! {
     LoginRequired = "login_required", 400;
     /// `prompt=none`, and consent is missing (OpenID Connect Core §3.1.2.6).
     ConsentRequired = "consent_required", 400;
+    /// `prompt=none`, and the person must do something else (OpenID Connect Core §3.1.2.6).
+    InteractionRequired = "interaction_required", 400;
     /// `request` is not supported (OpenID Connect Core §3.1.2.6).
     RequestNotSupported = "request_not_supported", 400;
     /// `request_uri` is not supported (OpenID Connect Core §3.1.2.6).

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The `acr` of a sign-in by password alone.
 pub const ACR_PASSWORD: &str = "urn:countersign:acr:pwd";
+/// The `acr` of a sign-in by password and a second factor.
+pub const ACR_SECOND_FACTOR: &str = "urn:countersign:acr:mfa";
 
 /// The name stands in no registry that this list follows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -53,6 +53,8 @@ pub struct PurposeKeys {
     pub client_secret: SealingKey,
     /// Chooses whose password hash stands in for that of a name that has none.
     pub stand_in: SealingKey,
+    /// Seals what browsers keep for us while a second factor is asked for or set up.
+    pub second_factor: SealingKey,
 }
 
 /// One issuer: its URL and its keys. A process has one today.
@@ -130,6 +132,7 @@ impl App {
                 csrf: master.derive("form tokens"),
                 client_secret: master.derive("client secrets of client_secret_jwt"),
                 stand_in: master.derive("password hashes that stand in"),
+                second_factor: master.derive("second factors on their way through browsers"),
             },
             settings,
             store,

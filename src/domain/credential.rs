@@ -9,6 +9,8 @@ use countersign_types::UserId;
 pub enum CredentialKind {
     /// A password, kept as a hash.
     Password,
+    /// What an authenticator app makes codes from, sealed.
+    Totp,
 }
 
 impl CredentialKind {
@@ -16,6 +18,7 @@ impl CredentialKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Password => "password",
+            Self::Totp => "totp",
         }
     }
 }

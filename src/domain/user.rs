@@ -35,6 +35,11 @@ pub struct User {
 /// The role that may administer Countersign itself.
 pub const ADMIN_ROLE: &str = "admin";
 
+/// Whether this can be a role: up to 64 ASCII characters without spaces and commas.
+pub fn is_role(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
+}
+
 impl std::fmt::Debug for User {
     /// The id alone: who that is stays out of logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -245,10 +250,10 @@ fn set(claims: &mut Map<String, Value>, name: &str, value: Option<Value>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn ada() -> User {
+    pub(in crate::domain) fn ada() -> User {
         User {
             id: UserId::new("u"),
             email: "ada@example.com".to_owned(),

@@ -47,6 +47,47 @@ pub async fn see(
     Ok(DeviceId::new(id))
 }
 
+/// Whether a person has another device than this.
+pub async fn has_other(tx: &mut Tx, user: &UserId, device: &DeviceId) -> Result<bool, StoreError> {
+    let row: Option<(String,)> = fetch_optional!(
+        tx,
+        "SELECT id FROM device WHERE user_id = $1 AND id <> $2 LIMIT 1",
+        user.as_str(),
+        device.as_str(),
+    )?;
+    Ok(row.is_some())
+}
+
+/// Whether the second factor of its person is not asked for on this device now.
+pub async fn is_trusted(tx: &mut Tx, device: &DeviceId, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let row: Option<(String,)> =
+        fetch_optional!(tx, "SELECT id FROM device WHERE id = $1 AND second_factor_until > $2", device.as_str(), now,)?;
+    Ok(row.is_some())
+}
+
+/// Lets a device stand in for the second factor of its person until then.
+pub async fn trust(tx: &mut Tx, device: &DeviceId, until: DateTime<Utc>) -> Result<(), StoreError> {
+    execute!(tx, "UPDATE device SET second_factor_until = $2 WHERE id = $1", device.as_str(), until)?;
+    Ok(())
+}
+
+/// Gives a browser another cookie, for everybody who signs in on it.
+pub async fn change_cookie(tx: &mut Tx, old: &Digest, new: &Digest) -> Result<(), StoreError> {
+    execute!(tx, "UPDATE device SET cookie_digest = $2 WHERE cookie_digest = $1", old.as_bytes(), new.as_bytes())?;
+    Ok(())
+}
+
+/// On how many devices of a person their second factor is not asked for now.
+pub async fn count_trusted(tx: &mut Tx, user: &UserId, now: DateTime<Utc>) -> Result<u32, StoreError> {
+    let (count,): (i64,) = fetch_one!(
+        tx,
+        "SELECT COUNT(*) FROM device WHERE user_id = $1 AND second_factor_until > $2",
+        user.as_str(),
+        now,
+    )?;
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
 /// Asks for the second factor on this device again.
 pub async fn forget_second_factor(tx: &mut Tx, device: &DeviceId) -> Result<(), StoreError> {
     execute!(tx, "UPDATE device SET second_factor_until = NULL WHERE id = $1", device.as_str())?;

@@ -77,6 +77,7 @@ pub mod link;
 pub mod node;
 pub mod person_grant;
 pub mod pushed_request;
+pub mod recovery_code;
 pub mod refresh_token;
 pub mod replay_guard;
 pub mod revocation;
@@ -169,6 +170,7 @@ struct Inner {
     audit: audit::Keys,
     secrets: SealingKey,
     queue: job::Queue,
+    second_factors: SealingKey,
     cached: cache::Cached,
     committer: group_commit::Committer,
 }
@@ -260,6 +262,7 @@ impl Store {
             audit: audit::Keys::new(master),
             secrets: master.derive("client secrets and signing keys"),
             queue: job::Queue::new(master),
+            second_factors: master.derive("second factors"),
             cached: cache::Cached::default(),
             committer,
         }));

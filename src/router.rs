@@ -89,12 +89,22 @@ fn for_people(dev_mail: Router<RouterState>) -> Router<RouterState> {
         // Pages.
         .route("/", get(pages::start::get))
         .route("/login", get(pages::login::get).post(pages::login::post))
+        .route("/login/totp", get(pages::second_factor::code::get).post(pages::second_factor::code::post))
+        .route("/login/second-factor", get(pages::second_factor::enrol::get).post(pages::second_factor::enrol::post))
         .route("/consent", get(pages::consent::get).post(pages::consent::post))
         .route("/account", get(pages::account::get))
         .route("/account/profile", get(pages::account::profile::get).post(pages::account::profile::post))
         .route("/account/email", get(pages::account::email::get).post(pages::account::email::post))
         .route("/account/password", get(pages::account::password::get).post(pages::account::password::post))
         .route("/account/confirm", get(pages::account::confirm::get).post(pages::account::confirm::post))
+        .route(
+            "/account/second-factor",
+            get(pages::account::second_factor::get).post(pages::account::second_factor::post),
+        )
+        .route(
+            "/account/second-factor/codes",
+            get(pages::account::recovery_codes::get).post(pages::account::recovery_codes::post),
+        )
         .route("/signed-out", get(pages::signed_out::get))
         .route("/link", get(pages::link::get).post(pages::link::post))
         .route("/link/done", get(pages::link::done))

@@ -28,6 +28,7 @@ mod check;
 mod client;
 mod csv;
 mod key;
+mod second_factor;
 mod serve;
 mod user;
 mod user_file;

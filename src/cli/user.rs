@@ -7,7 +7,7 @@ use countersign_types::UserId;
 use serde_json::{Map, Value, json};
 
 use super::{
-    CliError, Context, Output, read_secret,
+    CliError, Context, Output, read_secret, second_factor,
     user_file::{self, Format},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         mail::Mail,
         password_rules::NearWords,
         session::SessionEnd,
-        user::{ClaimChange, ClaimError, User, parse_email, parse_username},
+        user::{ClaimChange, ClaimError, User, is_role, parse_email, parse_username},
     },
     login::{
         link,
@@ -117,6 +117,19 @@ pub(super) enum UserCommand {
         #[arg(long)]
         password_hashes: bool,
     },
+    /// Demand a second factor of a person: they set it up at their next sign-in.
+    RequireMfa {
+        /// Their mail address or user name.
+        email: String,
+        /// Demand it no longer.
+        #[arg(long)]
+        off: bool,
+    },
+    /// Take the second factor from a person who lost it, and their recovery codes.
+    ResetMfa {
+        /// Their mail address or user name.
+        email: String,
+    },
     /// Print a single-use link that makes the first administrator. Older ones stop working.
     AdminLink,
 }
@@ -154,7 +167,10 @@ pub(super) async fn run(command: UserCommand, context: Context, out: Output) -> 
         }
         UserCommand::Show { email } => {
             let user = find(&app, &email).await?;
-            let json = to_json(&user);
+            let mut json = to_json(&user);
+            if let Value::Object(json) = &mut json {
+                json.insert("second_factor".to_owned(), second_factor::describe(&app, &user).await?);
+            }
             let lines = json.as_object().into_iter().flatten().map(|(name, value)| match value {
                 Value::String(text) => format!("{name}: {text}"),
                 other => format!("{name}: {other}"),
@@ -171,6 +187,10 @@ pub(super) async fn run(command: UserCommand, context: Context, out: Output) -> 
             user_file::import(&app, &file, format, skip_existing, out).await
         }
         UserCommand::Export { password_hashes } => user_file::export(&app, password_hashes, out).await,
+        UserCommand::RequireMfa { email, off } => {
+            second_factor::require(&app, &find(&app, &email).await?, !off, out).await
+        }
+        UserCommand::ResetMfa { email } => second_factor::reset(&app, &find(&app, &email).await?, out).await,
         UserCommand::AdminLink => admin_link(&app, out).await,
     }
 }
@@ -379,10 +399,8 @@ fn parse_name(argument: &str) -> Result<ClaimChange, ClaimError> {
 }
 
 pub(super) fn parse_role(argument: &str) -> Result<String, &'static str> {
-    let is_valid =
-        (1..=64).contains(&argument.len()) && argument.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
     let what = "a role is up to 64 ASCII characters without spaces and commas";
-    is_valid.then(|| argument.to_owned()).ok_or(what)
+    is_role(argument).then(|| argument.to_owned()).ok_or(what)
 }
 
 fn parse_assignment(argument: &str) -> Result<Assignment, String> {

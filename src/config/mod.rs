@@ -11,6 +11,7 @@ mod brand;
 mod issuer;
 mod mail;
 mod reader;
+mod second_factor;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use self::{
     issuer::{IssuerUrl, Mode, is_loopback_name},
     mail::{MailAddress, MailSettings, SmtpSecurity, SmtpUrl},
     reader::{ConfigErrors, Effective, Problem, Source},
+    second_factor::SecondFactorSettings,
     secret::{DatabaseUrl, RedisUrl, SecretUrl},
     value::{LogFormat, LogLevel, PkceRequired, SignUpMode},
 };
@@ -80,6 +82,8 @@ pub struct Settings {
     pub password: PasswordSettings,
     /// `signup.*`
     pub signup: SignUpSettings,
+    /// `second_factor.*`
+    pub second_factor: SecondFactorSettings,
     /// `throttle.*`
     pub throttle: ThrottleSettings,
     /// `log.*`
@@ -262,6 +266,7 @@ impl Settings {
             signup.mode == SignUpMode::Off || mail.url.is_some() || issuer.mode() == Mode::Development,
             || "accounts are made by mail: set `mail.url` too".into(),
         );
+        let second_factor = second_factor::read(r);
         let throttle = throttle(r);
         let log =
             LogSettings { format: r.read("log.format", LogFormat::Text), level: r.read("log.level", LogLevel::Info) };
@@ -282,6 +287,7 @@ impl Settings {
             refresh,
             password,
             signup,
+            second_factor,
             throttle,
             log,
             effective,

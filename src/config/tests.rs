@@ -455,3 +455,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_second_factor_is_demanded_of_nobody_of_roles_or_of_everybody() {
+    use crate::domain::second_factor::Policy;
+
+    let policy = |text: &str| load(text, &[]).unwrap().second_factor.policy;
+    assert_eq!(policy(""), Policy::Optional { roles: [].into() });
+    let roles = "second_factor.required_roles = ['admin', 'treasurer']";
+    let expected = Policy::Optional { roles: ["admin".to_owned(), "treasurer".to_owned()].into() };
+    assert_eq!(policy(roles), expected);
+    let variable = [("COUNTERSIGN_SECOND_FACTOR__REQUIRED_ROLES", "admin, treasurer")];
+    assert_eq!(load("", &variable).unwrap().second_factor.policy, expected);
+    assert_eq!(policy(&format!("second_factor.policy = 'required'\n{roles}")), Policy::Required);
+    assert_eq!(refused("second_factor.policy = 'always'"), "second_factor.policy: expected `optional` or `required`");
+    for roles in ["['a b']", "['a,b']", "['']", "[1]"] {
+        let message = refused(&format!("second_factor.required_roles = {roles}"));
+        assert!(message.contains("a list of roles"), "{message}");
+    }
+}
+
+#[test]
+fn devices_are_trusted_for_thirty_days_or_never() {
+    let remember = |text| load(text, &[]).unwrap().second_factor.remember;
+    assert_eq!(remember(""), Duration::from_hours(30 * 24));
+    assert!(remember("second_factor.remember = 0").is_zero());
+}

@@ -1,6 +1,7 @@
 //! How one value is written: in TOML, in a variable, and on the screen.
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -10,6 +11,8 @@ use ipnet::IpNet;
 use serde_json::Value as Json;
 use toml::Value as Toml;
 use url::Url;
+
+use crate::domain::user::is_role;
 
 /// A type that a setting can have. The errors are what follows the setting's name and a colon.
 pub(super) trait Setting: Sized {
@@ -201,6 +204,31 @@ fn network(text: &str) -> Result<IpNet, String> {
         .map_err(|_| format!("expected {}", Vec::<IpNet>::EXPECTED))
 }
 
+/// Roles of people.
+impl Setting for BTreeSet<String> {
+    const EXPECTED: &'static str = "a list of roles, each up to 64 ASCII characters without spaces and commas";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(role).collect()
+    }
+
+    fn from_toml(value: &Toml) -> Result<Self, String> {
+        let Toml::Array(items) = value else { return Err(mismatch(Self::EXPECTED, value)) };
+        items
+            .iter()
+            .map(|item| item.as_str().ok_or_else(|| format!("expected {}", Self::EXPECTED)).and_then(role))
+            .collect()
+    }
+
+    fn show(&self) -> Json {
+        self.iter().cloned().collect()
+    }
+}
+
+fn role(text: &str) -> Result<String, String> {
+    if is_role(text) { Ok(text.to_owned()) } else { Err(format!("expected {}", BTreeSet::<String>::EXPECTED)) }
+}
+
 /// The longest lifetime: ten years. Longer ones are slips of the pen, and sums of times cannot overflow below it.
 const LONGEST: u64 = 3650 * 86_400;
 
@@ -297,6 +325,15 @@ words! {
     Invitation = "invitation",
     /// Everybody who can read mails at an address.
     Open = "open"
+}
+
+words! {
+    /// Who must have a second factor.
+    SecondFactorPolicy, "`optional` or `required`",
+    /// Those with certain roles.
+    Optional = "optional",
+    /// Everybody.
+    Required = "required"
 }
 
 words! {

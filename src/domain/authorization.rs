@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use countersign_types::{ClientId, ErrorCode, ResponseType, ScopeSet, UserId};
+use countersign_types::{
+    ClientId, ErrorCode, ResponseType, ScopeSet, UserId,
+    vocabulary::{ACR_PASSWORD, ACR_SECOND_FACTOR},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{client::Client, session::Session};
+use super::{client::Client, second_factor::Standing, session::Session};
 
 /// A request that was checked against its client's registration: nothing in it can be wrong any more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +48,26 @@ pub struct AuthorizationRequest {
     /// Parameters that an extension declared. None does yet; all others are ignored.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub extension: Map<String, Value>,
+}
+
+impl AuthorizationRequest {
+    /// Whether the app would rather have a second factor than none: of the values that are known, the best is meant.
+    fn wishes_second_factor(&self) -> bool {
+        let known = self.acr_values.iter().find(|value| [ACR_PASSWORD, ACR_SECOND_FACTOR].contains(&value.as_str()));
+        known.is_some_and(|value| value == ACR_SECOND_FACTOR)
+    }
+
+    /// Whether the app named a password alone as good enough.
+    fn accepts_password(&self) -> bool {
+        self.acr_values.iter().any(|value| value == ACR_PASSWORD)
+    }
+
+    /// Whether a sign-in for this request needs every factor that the person has, whatever the device: the app wishes for a strong
+    /// one or for a fresh one.
+    pub fn wants_every_factor(&self) -> bool {
+        let asks_login = matches!(&self.prompt, Prompt::Ask(asked) if asked.contains(&Ask::Login));
+        asks_login || self.max_age.is_some() || self.wishes_second_factor()
+    }
 }
 
 /// How an answer is carried to the client (OAuth 2.0 Multiple Response Types §2.1).
@@ -128,6 +151,10 @@ pub struct Circumstances<'a> {
     pub asked_at: DateTime<Utc>,
     /// Whether the person refused this request.
     pub denied: bool,
+    /// How the person who is signed in stands with the second factor.
+    pub second_factor: Standing,
+    /// Whether the person would rather go on without a second factor than set one up.
+    pub without_second_factor: bool,
     /// The time of the decision.
     pub now: DateTime<Utc>,
 }
@@ -139,6 +166,10 @@ pub enum Decision {
     Login,
     /// The person is asked to make an account, or to sign in to the one that they have.
     SignUp,
+    /// The person must give a code of their second factor.
+    SecondFactor,
+    /// The person must set up a second factor, or say that they would rather not.
+    Enrol,
     /// The person must be asked whether the client may have this.
     Consent,
     /// The client gets its code.
@@ -184,6 +215,9 @@ pub fn decide(request: &AuthorizationRequest, circumstances: &Circumstances<'_>)
         };
     }
 
+    if let Some(decision) = strengthen(request, circumstances, session) {
+        return decision;
+    }
     if !has_consent(request, circumstances) {
         return if silent {
             Decision::Refuse(ErrorCode::ConsentRequired, "the person has not allowed this yet")
@@ -202,6 +236,36 @@ fn is_too_old(request: &AuthorizationRequest, session: &Session, now: DateTime<U
     })
 }
 
+/// What must happen before the sign-in is as strong as the app wishes and the policy demands.
+///
+/// OpenID Connect Core §3.1.2.1, acr_values: a wish. It is met where it can be; who has no second factor is offered one.
+fn strengthen(
+    request: &AuthorizationRequest,
+    circumstances: &Circumstances<'_>,
+    session: &Session,
+) -> Option<Decision> {
+    if session.has_second_factor() {
+        return None;
+    }
+    let silent = request.prompt == Prompt::Nothing;
+    let wished = request.wishes_second_factor() && !(silent && request.accepts_password());
+    match circumstances.second_factor {
+        Standing::Enrolled { .. } if wished && silent => {
+            Some(Decision::Refuse(ErrorCode::LoginRequired, "the person must give their second factor first"))
+        }
+        Standing::Enrolled { .. } if wished => Some(Decision::SecondFactor),
+        Standing::Enrolled { .. } => None,
+        Standing::Without { demanded } if demanded || wished && !circumstances.without_second_factor => {
+            Some(if silent {
+                Decision::Refuse(ErrorCode::InteractionRequired, "the person must set up a second factor first")
+            } else {
+                Decision::Enrol
+            })
+        }
+        Standing::Without { .. } => None,
+    }
+}
+
 fn has_consent(request: &AuthorizationRequest, circumstances: &Circumstances<'_>) -> bool {
     let consented_since = circumstances
         .consent
@@ -212,4 +276,115 @@ fn has_consent(request: &AuthorizationRequest, circumstances: &Circumstances<'_>
     }
     circumstances.client.skips_consent()
         || circumstances.consent.is_some_and(|consent| request.scope.is_subset(&consent.scope))
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_types::SessionId;
+    use serde_json::json;
+
+    use super::*;
+
+    const ENROLLED: Standing = Standing::Enrolled { trusted_device: true };
+    const WITHOUT: Standing = Standing::Without { demanded: false };
+    const DEMANDED: Standing = Standing::Without { demanded: true };
+
+    fn request(acr_values: &[&str], prompt: Prompt) -> AuthorizationRequest {
+        AuthorizationRequest {
+            client_id: ClientId::new("app"),
+            redirect_uri: String::new(),
+            redirect_uri_sent: true,
+            response_type: ResponseType::Code,
+            response_mode: ResponseMode::Query,
+            scope: ScopeSet::default(),
+            state: None,
+            nonce: None,
+            prompt,
+            max_age: None,
+            login_hint: None,
+            hinted_user: None,
+            ui_locales: Vec::new(),
+            acr_values: acr_values.iter().map(|value| (*value).to_owned()).collect(),
+            code_challenge: None,
+            extension: Map::new(),
+        }
+    }
+
+    /// What comes next for a client that needs no consent, on a session of this strength.
+    fn next(request: &AuthorizationRequest, acr: &str, second_factor: Standing, declined: bool) -> Decision {
+        let now = DateTime::UNIX_EPOCH;
+        let metadata = json!({
+            "client_name": "App", "token_endpoint_auth_method": "client_secret_basic",
+            "redirect_uris": ["https://app.example/cb"], "post_logout_redirect_uris": [], "grant_types": [],
+            "response_types": [], "scope": "", "first_party": true,
+        });
+        let client = Client {
+            id: ClientId::new("app"),
+            metadata: serde_json::from_value(metadata).unwrap(),
+            secret: None,
+            enabled: true,
+            created_at: now,
+        };
+        let session = Session {
+            id: SessionId::new("s"),
+            user: UserId::new("u"),
+            auth_time: now,
+            acr: acr.to_owned(),
+            amr: Vec::new(),
+            label: String::new(),
+            device: None,
+            address: String::new(),
+            created_at: now,
+            last_seen: now,
+        };
+        let circumstances = Circumstances {
+            client: &client,
+            session: Some(&session),
+            consent: None,
+            asked_at: now,
+            denied: false,
+            second_factor,
+            without_second_factor: declined,
+            now,
+        };
+        decide(request, &circumstances)
+    }
+
+    #[test]
+    fn a_wish_for_a_second_factor_is_met_where_it_can_be() {
+        let wish = request(&["urn:example:gold", ACR_SECOND_FACTOR, ACR_PASSWORD], Prompt::AsNeeded);
+        assert_eq!(next(&wish, ACR_PASSWORD, ENROLLED, false), Decision::SecondFactor);
+        assert_eq!(next(&wish, ACR_PASSWORD, WITHOUT, false), Decision::Enrol);
+        assert_eq!(next(&wish, ACR_PASSWORD, WITHOUT, true), Decision::Issue);
+        assert_eq!(next(&wish, ACR_SECOND_FACTOR, ENROLLED, false), Decision::Issue);
+    }
+
+    #[test]
+    fn nobody_is_asked_for_more_than_is_wished_or_demanded() {
+        for values in [&[] as &[&str], &["urn:example:gold"], &[ACR_PASSWORD, ACR_SECOND_FACTOR]] {
+            let request = request(values, Prompt::AsNeeded);
+            for standing in [ENROLLED, WITHOUT] {
+                assert_eq!(next(&request, ACR_PASSWORD, standing, false), Decision::Issue, "{values:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_demand_cannot_be_declined() {
+        assert_eq!(next(&request(&[], Prompt::AsNeeded), ACR_PASSWORD, DEMANDED, true), Decision::Enrol);
+    }
+
+    #[test]
+    fn in_silence_a_wish_is_an_error_unless_the_password_will_do() {
+        let code = |request: AuthorizationRequest, standing| match next(&request, ACR_PASSWORD, standing, false) {
+            Decision::Refuse(code, _) => Some(code),
+            _ => None,
+        };
+        let wish = || request(&[ACR_SECOND_FACTOR], Prompt::Nothing);
+        assert_eq!(code(wish(), ENROLLED), Some(ErrorCode::LoginRequired));
+        assert_eq!(code(wish(), WITHOUT), Some(ErrorCode::InteractionRequired));
+        let either = || request(&[ACR_SECOND_FACTOR, ACR_PASSWORD], Prompt::Nothing);
+        assert_eq!((code(either(), ENROLLED), code(either(), WITHOUT)), (None, None));
+        assert_eq!(code(either(), DEMANDED), Some(ErrorCode::InteractionRequired));
+    }
 }

@@ -14,6 +14,24 @@ pub enum Event {
     LoginFailed,
     /// Too many tries: this one was not looked at.
     LoginThrottled,
+    /// A code of the second factor was wrong, or had been used.
+    SecondFactorFailed,
+    /// Too many tries at the second factor: this one was not looked at.
+    SecondFactorThrottled,
+    /// A person set up a second factor, perhaps in place of another.
+    SecondFactorEnrolled,
+    /// A second factor was taken away.
+    SecondFactorRemoved { by: Remover },
+    /// An operator demands a second factor of this person, or no longer.
+    SecondFactorRequired { required: bool },
+    /// A recovery code was used; so many are left.
+    RecoveryCodeUsed { left: u32 },
+    /// A person got new recovery codes. The old ones are dead.
+    RecoveryCodesRenewed,
+    /// A person chose to trust a device: the second factor is not asked for there for a while.
+    DeviceTrusted,
+    /// A person trusts none of their devices any more.
+    DevicesDistrusted,
     /// A session is over.
     SessionEnded { reason: SessionEnd },
     /// A person allowed a client something.
@@ -58,6 +76,24 @@ pub enum Event {
     KeyPublished { kid: String, at_once: bool },
 }
 
+/// Who took something away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remover {
+    /// The person whose it was.
+    Owner,
+    /// An operator.
+    Operator,
+}
+
+impl Remover {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Operator => "operator",
+        }
+    }
+}
+
 /// What was done to a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -89,6 +125,15 @@ impl Event {
             Self::LoginSucceeded { .. } => "login.succeeded",
             Self::LoginFailed => "login.failed",
             Self::LoginThrottled => "login.throttled",
+            Self::SecondFactorFailed => "second_factor.failed",
+            Self::SecondFactorThrottled => "second_factor.throttled",
+            Self::SecondFactorEnrolled => "second_factor.enrolled",
+            Self::SecondFactorRemoved { .. } => "second_factor.removed",
+            Self::SecondFactorRequired { .. } => "second_factor.required",
+            Self::RecoveryCodeUsed { .. } => "recovery_code.used",
+            Self::RecoveryCodesRenewed => "recovery_codes.renewed",
+            Self::DeviceTrusted => "device.trusted",
+            Self::DevicesDistrusted => "devices.distrusted",
             Self::SessionEnded { .. } => "session.ended",
             Self::ConsentGranted { .. } => "consent.granted",
             Self::ConsentDenied { .. } => "consent.denied",
@@ -118,6 +163,9 @@ impl Event {
     pub fn detail(&self) -> Value {
         match self {
             Self::LoginSucceeded { amr } => json!({ "amr": amr }),
+            Self::SecondFactorRemoved { by } => json!({ "by": by.as_str() }),
+            Self::SecondFactorRequired { required } => json!({ "required": required }),
+            Self::RecoveryCodeUsed { left } => json!({ "left": left }),
             Self::SessionEnded { reason } => json!({ "reason": reason.as_str() }),
             Self::ConsentGranted { scope } | Self::ConsentDenied { scope } | Self::CodeIssued { scope } => {
                 json!({ "scope": scope })
@@ -135,6 +183,12 @@ impl Event {
             Self::KeyPublished { kid, at_once } => json!({ "kid": kid, "at_once": at_once }),
             Self::LoginFailed
             | Self::LoginThrottled
+            | Self::SecondFactorFailed
+            | Self::SecondFactorThrottled
+            | Self::SecondFactorEnrolled
+            | Self::RecoveryCodesRenewed
+            | Self::DeviceTrusted
+            | Self::DevicesDistrusted
             | Self::CodeReplayed
             | Self::RefreshTokenReplayed
             | Self::FirstAdministratorCreated

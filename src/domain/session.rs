@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use countersign_types::{SessionId, UserId};
+use countersign_types::{SessionId, UserId, vocabulary::ACR_SECOND_FACTOR};
 
 use super::device::DeviceId;
 
@@ -58,6 +58,11 @@ impl Session {
     /// Whether the person proved who they are so lately that it still counts for a change that matters.
     pub fn is_fresh(&self, now: DateTime<Utc>) -> bool {
         now - self.auth_time <= FRESH
+    }
+
+    /// Whether the person proved with a second factor who they are.
+    pub fn has_second_factor(&self) -> bool {
+        self.acr == ACR_SECOND_FACTOR
     }
 
     /// Whether a visit is worth a write: every request would be one too many.

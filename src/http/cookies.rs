@@ -13,6 +13,10 @@ pub enum Cookie {
     Browser,
     /// Tells the browsers of a person apart from their first sign-in there on, whether or not they are signed in.
     Device,
+    /// A sign-in whose password was right, while it waits for the second factor.
+    Waiting,
+    /// Recovery codes, sealed, from when they are made until their owner has seen them.
+    RecoveryCodes,
 }
 
 impl Cookie {
@@ -25,6 +29,10 @@ impl Cookie {
             (Self::Browser, true) => "countersign_browser",
             (Self::Device, false) => "__Host-countersign_device",
             (Self::Device, true) => "countersign_device",
+            (Self::Waiting, false) => "__Host-countersign_waiting",
+            (Self::Waiting, true) => "countersign_waiting",
+            (Self::RecoveryCodes, false) => "__Host-countersign_recovery_codes",
+            (Self::RecoveryCodes, true) => "countersign_recovery_codes",
         }
     }
 

@@ -34,6 +34,9 @@ pub struct Interaction {
     pub asked_at: DateTime<Utc>,
     /// Whether the person refused.
     pub denied: bool,
+    /// Whether the person would rather go on without a second factor than set one up.
+    #[serde(default)]
+    pub without_second_factor: bool,
 }
 
 /// What is sealed into the address: the request itself, or where it is stored.
@@ -61,13 +64,19 @@ pub enum InteractionError {
 impl Interaction {
     /// A request that has just arrived.
     pub fn new(request: AuthorizationRequest, asked_at: DateTime<Utc>) -> Self {
-        Self { request, asked_at, denied: false }
+        Self { request, asked_at, denied: false, without_second_factor: false }
     }
 
     /// The same request, refused by the person.
     #[must_use]
     pub fn deny(self) -> Self {
         Self { denied: true, ..self }
+    }
+
+    /// The same request, of a person who would rather go on without a second factor.
+    #[must_use]
+    pub fn without_second_factor(self) -> Self {
+        Self { without_second_factor: true, ..self }
     }
 
     /// The value of `i`, for this browser alone.

@@ -13,3 +13,4 @@ pub mod session;
 pub mod sign_in;
 pub mod state;
 pub mod visitor;
+pub mod waiting;

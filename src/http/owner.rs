@@ -12,6 +12,7 @@ use super::{error_page::ErrorPage, session};
 use crate::{
     app::App,
     domain::{session::Session, user::User},
+    login::second_factor::is_enrolled,
     store::{StoreError, account},
 };
 
@@ -26,11 +27,13 @@ pub enum Place {
     Email,
     /// The password.
     Password,
+    /// The second factor.
+    SecondFactor,
 }
 
 impl Place {
     /// Every page, in the order in which they are offered.
-    pub const ALL: [Self; 4] = [Self::Overview, Self::Profile, Self::Email, Self::Password];
+    pub const ALL: [Self; 5] = [Self::Overview, Self::Profile, Self::Email, Self::Password, Self::SecondFactor];
 
     /// Its name in an address.
     pub fn slug(self) -> &'static str {
@@ -39,6 +42,7 @@ impl Place {
             Self::Profile => "profile",
             Self::Email => "email",
             Self::Password => "password",
+            Self::SecondFactor => "second-factor",
         }
     }
 
@@ -49,6 +53,7 @@ impl Place {
             Self::Profile => "/account/profile",
             Self::Email => "/account/email",
             Self::Password => "/account/password",
+            Self::SecondFactor => "/account/second-factor",
         }
     }
 
@@ -77,10 +82,12 @@ pub async fn owner(app: &App, headers: &HeaderMap, place: Place) -> Result<Owner
 }
 
 /// Who is signed in, if they proved it a moment ago; or the way to prove it, and back. For whatever could harm the person if
-/// someone else sat down at their browser (ASVS 7.5.1).
+/// someone else sat down at their browser (ASVS 7.5.1). Who has a second factor proves with it, too.
 pub async fn fresh_owner(app: &App, headers: &HeaderMap, place: Place) -> Result<Owner, Response> {
     let owner = owner(app, headers, place).await?;
-    if owner.session.is_fresh(app.clock.now()) { Ok(owner) } else { Err(detour("/account/confirm", place)) }
+    let broken = |error: StoreError| ErrorPage::from(error).into_response();
+    let is_weak = !owner.session.has_second_factor() && is_enrolled(app, &owner.user.id).await.map_err(broken)?;
+    if !is_weak && owner.session.is_fresh(app.clock.now()) { Ok(owner) } else { Err(detour("/account/confirm", place)) }
 }
 
 async fn find(app: &App, headers: &HeaderMap) -> Result<Option<Owner>, StoreError> {

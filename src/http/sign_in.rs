@@ -12,12 +12,21 @@ use super::{
     owner::{self, Place},
     session,
     visitor::Visitor,
+    waiting,
 };
 use crate::{
     app::App,
     domain::{device::DEVICE_LIFETIME, token::Secret},
-    login::{Proof, session::begin},
+    login::{
+        Proof,
+        session::{Begun, SignedIn, begin},
+    },
 };
+
+/// Where a code of the second factor is asked for.
+pub const CODE: &str = "/login/totp";
+/// Where a second factor is set up during a sign-in.
+pub const ENROL: &str = "/login/second-factor";
 
 /// Where a person goes once they are signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +59,9 @@ impl Onward {
     }
 }
 
-/// Begins a session on a proof, gives the browser its cookies and sends it onward. `None`, and nothing happens, if the proof
-/// counts no more: the password was changed or the account disabled since.
+/// Begins a session on a proof, gives the browser its cookies and sends it onward; or to the page where the person gives or sets
+/// up their second factor first. `None`, and nothing happens, if the proof counts no more: the password was changed or the
+/// account disabled since.
 pub async fn sign_in(
     app: &App,
     visitor: &Visitor,
@@ -61,15 +71,34 @@ pub async fn sign_in(
 ) -> Result<Option<Response>, ErrorPage> {
     let present = session::present(app, headers).await?;
     let mut tx = app.store.write().await?;
-    let Some(signed_in) = begin(app, &mut tx, proof, present, &visitor.device).await? else { return Ok(None) };
-    tx.commit().await?;
+    let wait = |page| {
+        let mut response = redirect(&onward.by(page));
+        response.headers_mut().append(header::SET_COOKIE, waiting::cookie(app, visitor, proof));
+        response
+    };
+    match begin(app, &mut tx, proof, present, &visitor.device).await? {
+        Begun::SignedIn(signed_in) => {
+            tx.commit().await?;
+            Ok(Some(go_on(app, &signed_in, &onward.path())))
+        }
+        Begun::AskCode => Ok(Some(wait(CODE))),
+        Begun::Enrol => Ok(Some(wait(ENROL))),
+        Begun::Void => Ok(None),
+    }
+}
 
-    let mut response = Redirect::to(&onward.path()).into_response();
+/// Gives the browser the cookies of a session that has begun, and sends it on.
+pub fn go_on(app: &App, signed_in: &SignedIn, to: &str) -> Response {
+    let mut response = redirect(to);
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.append(header::SET_COOKIE, session::cookie(app, &signed_in.cookie));
     headers.append(header::SET_COOKIE, device_cookie(app, &signed_in.device));
-    Ok(Some(response))
+    headers.append(header::SET_COOKIE, waiting::clear_cookie(app));
+    response
+}
+
+fn redirect(to: &str) -> Response {
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Redirect::to(to)).into_response()
 }
 
 /// The header that sets the cookie of a person's own device.

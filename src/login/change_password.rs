@@ -81,7 +81,9 @@ pub async fn run(
     }
     session::end_others(app, &mut tx, session, SessionEnd::PasswordChanged, now).await?;
     link::store_password(app, &mut tx, user, phc, now).await?;
-    let kept = Session { auth_time: now, last_seen: now, ..session.clone() };
+    // A password alone makes no sign-in with two factors fresh.
+    let auth_time = if session.has_second_factor() { session.auth_time } else { now };
+    let kept = Session { auth_time, last_seen: now, ..session.clone() };
     sessions::reauthenticate(&mut tx, &kept, &cookie.digest()).await?;
     tx.commit().await?;
     Ok(cookie)

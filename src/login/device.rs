@@ -6,14 +6,15 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use countersign_types::UserId;
 
+use super::session::SignedIn;
 use crate::{
     app::App,
     domain::{
         device::{self, DeviceId},
-        event::Personal,
+        event::{AuditEntry, Event, Personal},
         token::Secret,
     },
-    store::{StoreError, Tx, device as devices},
+    store::{StoreError, Tx, audit, device as devices},
 };
 
 /// From where a request comes.
@@ -64,6 +65,46 @@ impl Device {
 pub(super) struct Recognised {
     pub(super) id: DeviceId,
     pub(super) cookie: Secret,
+    /// Whether its owner should hear of it: it is new, and not the first that they have.
+    pub(super) is_news: bool,
+}
+
+/// Whether a person chose to trust this device, and that still counts.
+pub(super) async fn is_trusted(
+    app: &App,
+    tx: &mut Tx,
+    user: &UserId,
+    device: &Device,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let Some(cookie) = device.cookie.as_ref().filter(|_| may_be_trusted(app)) else { return Ok(false) };
+    match devices::find(tx, user, &cookie.digest()).await? {
+        Some(found) => devices::is_trusted(tx, &found, now).await,
+        None => Ok(false),
+    }
+}
+
+/// Whether people may trust devices at all.
+pub fn may_be_trusted(app: &App) -> bool {
+    !app.settings.second_factor.remember.is_zero()
+}
+
+/// Lets the device of a sign-in stand in for its person's second factor, if that is allowed.
+pub(super) async fn trust(
+    app: &App,
+    tx: &mut Tx,
+    signed_in: &mut SignedIn,
+    device: &Device,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let Some(id) = signed_in.session.device.as_ref().filter(|_| may_be_trusted(app)) else { return Ok(()) };
+    // Its cookie is worth more now, and so it is one that nobody had before.
+    let fresh = app.random.secret();
+    devices::change_cookie(tx, &signed_in.device.digest(), &fresh.digest()).await?;
+    devices::trust(tx, id, now + app.settings.second_factor.remember).await?;
+    signed_in.device = fresh;
+    let entry = AuditEntry::new(Event::DeviceTrusted).user(&signed_in.session.user).session(&signed_in.session.id);
+    audit::record(tx, &entry.personal(device.personal()), now).await
 }
 
 /// Which of a person's own devices this is, if they ever signed in on it. Nobody has none, after the same work.
@@ -88,5 +129,6 @@ pub(super) async fn recognise(
     };
     let fresh = DeviceId::new(app.random.id());
     let id = devices::see(tx, &fresh, user, &cookie.digest(), &device.label(), now).await?;
-    Ok(Recognised { id, cookie })
+    let is_news = id == fresh && devices::has_other(tx, user, &id).await?;
+    Ok(Recognised { id, cookie, is_news })
 }

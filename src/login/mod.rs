@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 pub use self::device::Device;
-use crate::domain::{credential::CredentialVersion, user::User};
+use crate::domain::{credential::CredentialVersion, second_factor::Shown, user::User};
 
 pub mod change_password;
 pub mod device;
@@ -14,21 +14,22 @@ pub mod mail;
 pub mod new_password;
 pub mod password;
 pub mod profile;
+mod recovery_code;
+pub mod second_factor;
 pub mod session;
 pub mod sign_up;
 pub mod throttle;
+pub mod totp;
 
-/// A person who has just proved who they are.
-#[derive(Debug)]
+/// A person who has just proved by their password who they are.
+#[derive(Clone, Debug)]
 pub struct Proof {
     /// Who.
     pub user: User,
     /// Which password they proved it with. One that was changed since proves nothing.
     pub password: CredentialVersion,
-    /// By what means (RFC 8176).
-    pub amr: Vec<String>,
-    /// How strong that is.
-    pub acr: &'static str,
+    /// What they have shown beside it.
+    pub shown: Shown,
     /// When.
     pub at: DateTime<Utc>,
 }

@@ -2,7 +2,6 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use countersign_types::vocabulary::ACR_PASSWORD;
 
 use super::{
     Device, Proof, device,
@@ -13,6 +12,7 @@ use crate::{
     domain::{
         credential::{CredentialVersion, Password, PasswordCredential},
         event::{AuditEntry, Event},
+        second_factor::Shown,
         user::{User, fold},
     },
     passwords::HashError,
@@ -127,7 +127,7 @@ pub async fn prove(
 
 /// That a person has just shown to know their password.
 pub fn proof(user: User, password: CredentialVersion, now: DateTime<Utc>) -> Proof {
-    Proof { user, password, amr: vec!["pwd".to_owned()], acr: ACR_PASSWORD, at: now }
+    Proof { user, password, shown: Shown::Nothing, at: now }
 }
 
 /// Checks the password of a person who is signed in.

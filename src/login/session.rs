@@ -6,11 +6,15 @@ use countersign_types::SessionId;
 use super::{
     Device, Proof,
     device::{self, Recognised},
+    mail::{self, Recipient},
+    second_factor,
 };
 use crate::{
     app::App,
     domain::{
         event::{AuditEntry, Event},
+        mail::Mail,
+        second_factor::{Factor, Next, Shown, Strength, next},
         session::{Session, SessionEnd},
         token::Secret,
         user::User,
@@ -29,41 +33,75 @@ pub struct SignedIn {
     pub device: Secret,
 }
 
-/// Signs a person in on this device. A new cookie every time, so that a planted one is worth nothing.
+/// What a proof came to.
+#[derive(Debug)]
+pub enum Begun {
+    /// A session.
+    SignedIn(Box<SignedIn>),
+    /// Nothing yet: the person must give a code of their second factor.
+    AskCode,
+    /// Nothing yet: the person must set up a second factor.
+    Enrol,
+    /// Nothing: the password was changed or the account disabled since the proof.
+    Void,
+}
+
+/// Signs a person in on this device, if no second factor is missing. A new cookie every time, so that a planted one is worth
+/// nothing. Every way to a session leads through here.
 ///
-/// `present` is the session that this browser has: it goes on for the same person, and ends for another. `None`, and nothing
-/// happens, if the password was changed or the account disabled since the proof.
+/// `present` is the session that this browser has: it goes on for the same person, and ends for another.
 pub async fn begin(
     app: &App,
     tx: &mut Tx,
     proof: &Proof,
     present: Option<Session>,
     device: &Device,
-) -> Result<Option<SignedIn>, StoreError> {
+) -> Result<Begun, StoreError> {
     // Whoever changes either must wait for this transaction, and then finds its session.
     if !account::hold_enabled(tx, &proof.user.id).await?
         || !credential::hold_password(tx, &proof.user.id, proof.password).await?
     {
-        return Ok(None);
+        return Ok(Begun::Void);
     }
-    let cookie = app.random.secret();
-    let Recognised { id, cookie: device_cookie } = device::recognise(app, tx, &proof.user.id, device, proof.at).await?;
     // One that ended a moment ago does not come back to life.
     let present = match present {
         Some(present) if session::touch(tx, &present.id, proof.at).await? => Some(present),
         _ => None,
     };
+    let shown = match proof.shown {
+        // Whoever is signed in and proves it anew is asked for all of it, whatever the device.
+        Shown::Nothing if present.as_ref().is_some_and(|present| present.user == proof.user.id) => Shown::NothingYet,
+        shown => shown,
+    };
+    let strength = match next(shown, second_factor::standing(app, tx, &proof.user, device, proof.at).await?) {
+        Next::Begin(strength) => strength,
+        Next::AskCode => return Ok(Begun::AskCode),
+        Next::Enrol => return Ok(Begun::Enrol),
+    };
+    let Recognised { id, cookie: device_cookie, is_news } =
+        device::recognise(app, tx, &proof.user.id, device, proof.at).await?;
+    if is_news {
+        let (label, address) = (device.label(), device.address.to_string());
+        let news = Mail::NewDevice { label, address, at: proof.at };
+        mail::queue(app, tx, &Recipient::of(&proof.user), &news, proof.at).await?;
+    }
+    let cookie = app.random.secret();
+    let proven = Session {
+        id: SessionId::new(app.random.id()),
+        user: proof.user.id.clone(),
+        auth_time: proof.at,
+        acr: strength.acr().to_owned(),
+        amr: words(strength.amr()),
+        label: device.label(),
+        device: Some(id),
+        address: device.address.to_string(),
+        created_at: proof.at,
+        last_seen: proof.at,
+    };
     let session = match present {
         Some(present) if present.user == proof.user.id => {
-            let session = Session {
-                auth_time: proof.at,
-                acr: proof.acr.to_owned(),
-                amr: proof.amr.clone(),
-                device: Some(id),
-                address: device.address.to_string(),
-                last_seen: proof.at,
-                ..present
-            };
+            let Session { id, label, created_at, .. } = present;
+            let session = Session { id, label, created_at, ..proven };
             session::reauthenticate(tx, &session, &cookie.digest()).await?;
             session
         }
@@ -71,26 +109,50 @@ pub async fn begin(
             if let Some(other) = other {
                 end(app, tx, &other, SessionEnd::Replaced, device, proof.at).await?;
             }
-            let session = Session {
-                id: SessionId::new(app.random.id()),
-                user: proof.user.id.clone(),
-                auth_time: proof.at,
-                acr: proof.acr.to_owned(),
-                amr: proof.amr.clone(),
-                label: device.label(),
-                device: Some(id),
-                address: device.address.to_string(),
-                created_at: proof.at,
-                last_seen: proof.at,
-            };
-            session::insert(tx, &session, &cookie.digest()).await?;
-            session
+            session::insert(tx, &proven, &cookie.digest()).await?;
+            proven
         }
     };
+    record_success(tx, &session, device, proof.at).await?;
+    Ok(Begun::SignedIn(Box::new(SignedIn { session, cookie, device: device_cookie })))
+}
+
+/// Makes a session as strong as a sign-in with this factor, under a new cookie; nothing if it ended meanwhile. When the password
+/// was given stays as it is: a code alone makes no sign-in fresh.
+pub(super) async fn strengthen(
+    app: &App,
+    tx: &mut Tx,
+    session: &Session,
+    factor: Factor,
+    device: &Device,
+    now: DateTime<Utc>,
+) -> Result<Option<SignedIn>, StoreError> {
+    if !session::touch(tx, &session.id, now).await? {
+        return Ok(None);
+    }
+    let Recognised { id, cookie: device_cookie, .. } = device::recognise(app, tx, &session.user, device, now).await?;
+    let (cookie, strength) = (app.random.secret(), Strength::SecondFactor(factor));
+    let session = Session {
+        acr: strength.acr().to_owned(),
+        amr: words(strength.amr()),
+        device: Some(id),
+        address: device.address.to_string(),
+        last_seen: now,
+        ..session.clone()
+    };
+    session::reauthenticate(tx, &session, &cookie.digest()).await?;
+    record_success(tx, &session, device, now).await?;
+    Ok(Some(SignedIn { session, cookie, device: device_cookie }))
+}
+
+fn words(amr: &[&str]) -> Vec<String> {
+    amr.iter().map(|word| (*word).to_owned()).collect()
+}
+
+async fn record_success(tx: &mut Tx, session: &Session, device: &Device, now: DateTime<Utc>) -> Result<(), StoreError> {
     let event = Event::LoginSucceeded { amr: session.amr.clone() };
     let entry = AuditEntry::new(event).user(&session.user).session(&session.id).personal(device.personal());
-    audit::record(tx, &entry, proof.at).await?;
-    Ok(Some(SignedIn { session, cookie, device: device_cookie }))
+    audit::record(tx, &entry, now).await
 }
 
 /// Ends a session and what hangs on it. Nothing happens, and nothing is recorded, if it had ended already.

@@ -22,6 +22,10 @@ use crate::{
     ephemeral::{Counted, Verdict},
 };
 
+/// Failures with codes of the second factor are forgotten when there was none for this long: six digits can be guessed, and who
+/// tries them knows the password.
+const CODE_WINDOW: Duration = Duration::from_hours(24);
+
 /// What is tried.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
@@ -29,6 +33,13 @@ pub enum Target<'a> {
     Password {
         /// The account's id; where there is no account, what somebody called it, folded.
         account: &'a str,
+        /// Which of the person's own devices this is, if it is one.
+        own: Option<&'a DeviceId>,
+    },
+    /// A code of the second factor.
+    SecondFactor {
+        /// Whose.
+        user: &'a UserId,
         /// Which of the person's own devices this is, if it is one.
         own: Option<&'a DeviceId>,
     },
@@ -94,17 +105,30 @@ async fn counters(app: &App, target: Target<'_>, device: &Device, now: DateTime<
     let limits = &app.settings.throttle;
     let network = device.network();
     let counted = |key, free| Counted { key, free, window: WINDOW };
+    let of_code = |user: &UserId, pressure| Counted {
+        window: CODE_WINDOW,
+        ..counted(format!("login/second-factor/{user}"), Free::of(limits.account, pressure))
+    };
+    let shared = |pressure| {
+        [
+            counted(format!("login/address/{network}"), Free::of(limits.address, pressure)),
+            counted(of_house(stretch(now)), Free::ALL),
+        ]
+    };
     match target {
         Target::Password { own: Some(device), .. } => {
             vec![counted(format!("login/device/{device}"), Free::of(limits.account, Pressure::Usual))]
         }
         Target::Password { account, own: None } => {
             let pressure = pressure(app, now).await;
-            vec![
-                counted(of_account(account), Free::of(limits.account, pressure)),
-                counted(format!("login/address/{network}"), Free::of(limits.address, pressure)),
-                counted(of_house(stretch(now)), Free::ALL),
-            ]
+            let own = counted(of_account(account), Free::of(limits.account, pressure));
+            [own].into_iter().chain(shared(pressure)).collect()
+        }
+        // There is no counter for a device alone: six digits are too few to be guessed at on each.
+        Target::SecondFactor { user, own: Some(_) } => vec![of_code(user, Pressure::Usual)],
+        Target::SecondFactor { user, own: None } => {
+            let pressure = pressure(app, now).await;
+            [of_code(user, pressure)].into_iter().chain(shared(pressure)).collect()
         }
         // As many at once are usual where a client runs: so many are free as for all people of an address.
         Target::ClientSecret(client) => {

@@ -9,7 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use countersign_types::{GrantType, ResponseType, vocabulary::ACR_PASSWORD};
+use countersign_types::{
+    GrantType, ResponseType,
+    vocabulary::{ACR_PASSWORD, ACR_SECOND_FACTOR},
+};
 use openssl::sha::sha256;
 use serde_json::{Value, json};
 
@@ -77,7 +80,7 @@ fn metadata(app: &App, issuer: &str, apis: &Apis) -> Value {
         "response_types_supported": ResponseType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "response_modes_supported": ["query", "fragment"],
         "grant_types_supported": GrantType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
-        "acr_values_supported": [ACR_PASSWORD],
+        "acr_values_supported": [ACR_PASSWORD, ACR_SECOND_FACTOR],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "token_endpoint_auth_methods_supported": auth_methods,

@@ -32,7 +32,10 @@ use crate::{
         state::AppState,
         visitor::Visitor,
     },
-    login::password::{self, LoginError},
+    login::{
+        Proof,
+        password::{self, LoginError},
+    },
 };
 
 /// No user name or mail address is longer: those have at most 64 and 254 characters.
@@ -83,7 +86,7 @@ impl TryFrom<LoginError> for Refusal {
 }
 
 /// How long to wait: whole seconds, rounded up, at least one.
-fn whole_seconds(time: Duration) -> Duration {
+pub(super) fn whole_seconds(time: Duration) -> Duration {
     Duration::from_secs((time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1))
 }
 
@@ -190,10 +193,13 @@ async fn take(
     let password = form.owned("password").unwrap_or_default();
 
     let refusal = match password::prove(app, username, password, &visitor.device, app.clock.now()).await {
-        Ok(proof) => match sign_in(app, visitor, headers, &proof, &purpose.onward()).await? {
-            Some(response) => return Ok(response),
-            None => Refusal::Mismatch,
-        },
+        Ok(proof) => {
+            let proof = Proof { shown: purpose.shown(), ..proof };
+            match sign_in(app, visitor, headers, &proof, &purpose.onward()).await? {
+                Some(response) => return Ok(response),
+                None => Refusal::Mismatch,
+            }
+        }
         Err(error) => Refusal::try_from(error).map_err(|error| ErrorPage::broken(&error))?,
     };
     Ok(show(app, visitor, frame, &purpose, &Filled { username, refusal: Some(refusal) }))

@@ -17,6 +17,7 @@ pub mod logo;
 mod password_words;
 mod purpose;
 mod scope_words;
+pub mod second_factor;
 mod shown_client;
 pub mod signed_out;
 pub mod start;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::shown_client::ShownClient;
 use crate::{
     app::App,
-    domain::client::Client,
+    domain::{client::Client, second_factor::Shown},
     http::{
         error_page::ErrorPage,
         form::Parameters,
@@ -68,6 +68,14 @@ impl Purpose {
         match self {
             Self::App { interaction, .. } => interaction.request.login_hint.as_deref().unwrap_or_default(),
             Self::Account(_) | Self::Plain => "",
+        }
+    }
+
+    /// What the right password alone has shown of the second factor.
+    pub(super) fn shown(&self) -> Shown {
+        match self {
+            Self::App { interaction, .. } if interaction.request.wants_every_factor() => Shown::NothingYet,
+            Self::App { .. } | Self::Account(_) | Self::Plain => Shown::Nothing,
         }
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use askama::Template;
 
-use super::{account, consent, dev_mail, errand, link, login, signed_out, start};
+use super::{account, consent, dev_mail, errand, link, login, second_factor, signed_out, start};
 use crate::{
     config::Settings,
     http::{error_page, frame::Frame},
@@ -16,8 +16,10 @@ use crate::{
 pub(super) type Sample = (&'static str, String);
 
 /// Every page in every state, with this text wherever text comes from elsewhere.
-const PAGES: [fn(&Frame, &str) -> Vec<Sample>; 14] = [
+const PAGES: [fn(&Frame, &str) -> Vec<Sample>; 18] = [
     account::confirm::samples,
+    account::recovery_codes::samples,
+    account::second_factor::samples,
     account::samples,
     account::email::samples,
     account::password::samples,
@@ -29,6 +31,8 @@ const PAGES: [fn(&Frame, &str) -> Vec<Sample>; 14] = [
     link::samples,
     login::samples,
     logout_samples,
+    second_factor::code::samples,
+    second_factor::enrol::samples,
     signed_out::samples,
     start::samples,
 ];
@@ -142,7 +146,8 @@ fn pages_have_what_readers_of_any_kind_need() {
         for input in tags(&html).filter(|tag| tag.starts_with("input") && !tag.contains("hidden")) {
             let id = attribute(&format!("<{input}>"), " id").first().copied().unwrap_or_default().to_owned();
             assert!(html.contains(&format!("<label for=\"{id}\"")), "{template}: a label for <{input}>");
-            assert!(input.contains("autocomplete="), "{template}: what to fill in: <{input}>");
+            let is_filled_in = !input.contains("type=\"checkbox\"");
+            assert!(!is_filled_in || input.contains("autocomplete="), "{template}: what to fill in: <{input}>");
         }
         assert!(html.matches(" autofocus").count() <= 1, "{template}: one place to begin");
     }

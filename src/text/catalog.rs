@@ -55,6 +55,7 @@ pub(super) const FILES: &[File] = files![
     "password",
     "profile",
     "recover",
+    "second-factor",
     "signed-out",
     "signup",
     "start",

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::State,
-    http::HeaderMap,
+    http::{HeaderMap, header},
     response::{IntoResponse, Redirect, Response},
 };
 use countersign_types::{GrantId, GrantType};
@@ -15,6 +15,7 @@ use crate::{
         client::Client,
         event::{AuditEntry, Event},
         grant::{Grant, PersonGrant, Subject},
+        second_factor::Standing,
         session::Session,
         token::Secret,
     },
@@ -23,10 +24,13 @@ use crate::{
         form::Query,
         interaction::{Interaction, InteractionError, address},
         session,
+        sign_in::{CODE, ENROL},
         state::AppState,
         visitor::Visitor,
+        waiting,
     },
-    store::{StoreError, audit, code, consent, person_grant, session as sessions},
+    login::second_factor,
+    store::{StoreError, Tx, account, audit, code, consent, person_grant, session as sessions},
 };
 
 /// `GET /authorize/resume?i=…`: every page ends here.
@@ -66,9 +70,13 @@ async fn try_to_go_on(
         return Ok(ErrorPage::unregistered().into_response());
     };
     let session = session::present(app, headers).await?;
-    let consent = match &session {
-        Some(session) => consent::find(&mut app.store.read().await?, &session.user, &client.id).await?,
-        None => None,
+    let (consent, second_factor) = match &session {
+        Some(session) => {
+            let mut tx = app.store.read().await?;
+            let consent = consent::find(&mut tx, &session.user, &client.id).await?;
+            (consent, standing(app, &mut tx, session, visitor).await?)
+        }
+        None => (None, Standing::Without { demanded: false }),
     };
     let circumstances = Circumstances {
         client: &client,
@@ -76,6 +84,8 @@ async fn try_to_go_on(
         consent: consent.as_ref(),
         asked_at: interaction.asked_at,
         denied: interaction.denied,
+        second_factor,
+        without_second_factor: interaction.without_second_factor,
         now: app.clock.now(),
     };
 
@@ -92,6 +102,8 @@ async fn try_to_go_on(
         }
         (Decision::Login, _) => to_page("/login", app, visitor, &interaction).await,
         (Decision::SignUp, _) => to_page("/signup", app, visitor, &interaction).await,
+        (Decision::SecondFactor, Some(_)) => strengthen(CODE, app, visitor, &interaction).await,
+        (Decision::Enrol, Some(_)) => strengthen(ENROL, app, visitor, &interaction).await,
         (Decision::Consent, Some(_)) => to_page("/consent", app, visitor, &interaction).await,
         (Decision::Issue, Some(session)) => {
             let Some(code) = issue(app, visitor, request, &client, &session).await? else {
@@ -101,9 +113,31 @@ async fn try_to_go_on(
             let answer = Answer::code(request.redirect_uri.clone(), request.response_mode, request.state.clone(), code);
             Ok(answer.send(&state.issuer))
         }
-        // Both are decided for a session alone.
-        (Decision::Consent | Decision::Issue, None) => to_page("/login", app, visitor, &interaction).await,
+        // These are decided for a session alone.
+        (Decision::SecondFactor | Decision::Enrol | Decision::Consent | Decision::Issue, None) => {
+            to_page("/login", app, visitor, &interaction).await
+        }
     }
+}
+
+/// How the person who is signed in stands with the second factor.
+async fn standing(app: &App, tx: &mut Tx, session: &Session, visitor: &Visitor) -> Result<Standing, StoreError> {
+    match account::find(tx, &session.user).await? {
+        Some(user) => second_factor::standing(app, tx, &user, &visitor.device, app.clock.now()).await,
+        None => Ok(Standing::Without { demanded: false }),
+    }
+}
+
+/// To a page where whoever is signed in makes that stronger. A sign-in that somebody left waiting is not what it is about.
+async fn strengthen(
+    path: &str,
+    app: &App,
+    visitor: &Visitor,
+    interaction: &Interaction,
+) -> Result<Response, InteractionError> {
+    let mut response = to_page(path, app, visitor, interaction).await?;
+    response.headers_mut().append(header::SET_COOKIE, waiting::clear_cookie(app));
+    Ok(response)
 }
 
 async fn to_page(

@@ -22,6 +22,8 @@ pub mod confirm;
 pub mod email;
 pub mod password;
 pub mod profile;
+pub mod recovery_codes;
+pub mod second_factor;
 
 /// The way from one page of the account area to the others.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +47,7 @@ impl Place {
             Self::Profile => "profile-title",
             Self::Email => "email-title",
             Self::Password => "password-title",
+            Self::SecondFactor => "account-second-factor",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 account-navigation = Konto
 account-overview = Ihr Konto
+account-second-factor = Zweiter Faktor
 account-name = Name
 account-email = E-Mail-Adresse
 account-unconfirmed = (nicht bestätigt)

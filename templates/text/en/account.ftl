@@ -2,6 +2,7 @@
 
 account-navigation = Account
 account-overview = Your account
+account-second-factor = Second factor
 account-name = Name
 account-email = Mail address
 account-unconfirmed = (not confirmed)

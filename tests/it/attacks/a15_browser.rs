@@ -352,8 +352,8 @@ async fn cookies_of_a_sign_in(server: &Server) -> Vec<String> {
 async fn cookies_under_https() {
     let server = prepare(Server::production().await).await;
     let cookies = cookies_of_a_sign_in(&server).await;
-    assert_eq!(cookies.len(), 3);
-    for (cookie, name) in cookies.iter().zip(["browser", "session", "device"]) {
+    assert_eq!(cookies.len(), 4);
+    for (cookie, name) in cookies.iter().zip(["browser", "session", "device", "waiting"]) {
         let name = format!("__Host-countersign_{name}");
         assert!(cookie.starts_with(&format!("{name}=")), "{cookie}");
         for attribute in ["; Path=/;", "; HttpOnly", "; SameSite=Lax", "; Secure"] {

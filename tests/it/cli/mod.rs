@@ -7,6 +7,7 @@ mod key;
 mod machine;
 mod migrate;
 mod running;
+mod second_factor;
 mod serve;
 mod user;
 mod user_file;
@@ -14,7 +15,7 @@ mod user_file;
 use self::machine::Machine;
 
 /// Every command that works on what is stored, with the least that it needs.
-const STORED: [&[&str]; 19] = [
+const STORED: [&[&str]; 21] = [
     &["user", "add", "ada@example.com"],
     &["user", "list"],
     &["user", "show", "ada@example.com"],
@@ -22,6 +23,8 @@ const STORED: [&[&str]; 19] = [
     &["user", "disable", "ada@example.com"],
     &["user", "enable", "ada@example.com"],
     &["user", "set-password", "ada@example.com"],
+    &["user", "require-mfa", "ada@example.com"],
+    &["user", "reset-mfa", "ada@example.com"],
     &["user", "admin-link"],
     &["client", "add", "app", "--redirect-uri", "https://app.example/cb"],
     &["client", "list"],
@@ -66,6 +69,7 @@ async fn every_change_is_recorded_and_looking_is_not() {
             "user.disabled",
             "user.enabled",
             "link.issued",
+            "second_factor.required",
             "link.issued",
             "client.changed",
             "client.changed",
@@ -132,6 +136,8 @@ async fn what_is_not_there_is_named_in_one_line() {
         (&["user", "disable", "ada"], "there is no account ada"),
         (&["user", "enable", "ada"], "there is no account ada"),
         (&["user", "set-password", "ada"], "there is no account ada"),
+        (&["user", "require-mfa", "ada"], "there is no account ada"),
+        (&["user", "reset-mfa", "ada"], "there is no account ada"),
         (&["client", "show", "app"], "there is no client app; `countersign client list` shows all"),
         (&["client", "set", "app", "--name", "App"], "there is no client app"),
         (&["client", "remove", "app"], "there is no client app"),

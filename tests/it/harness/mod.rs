@@ -1,5 +1,6 @@
 //! A provider in this process: the real router, a database of its own, and a clock that stands still until it is moved.
 
+mod authenticator;
 mod browser;
 mod client;
 mod crowd;
@@ -45,6 +46,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 pub use self::{
+    authenticator::Authenticator,
     browser::{Browser, authorize_path, hidden_fields},
     client::{CHALLENGE, REDIRECT_URI, SECRET, TestClient, VERIFIER, confidential, native, public},
     crowd::{CROWD, form_request, one_success},

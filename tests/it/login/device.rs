@@ -127,3 +127,33 @@ async fn of_many_sign_ins_at_once_on_one_browser_comes_one_device() {
     assert!(replies.iter().any(|reply| reply.status == 303) && replies.iter().all(|reply| reply.status != 500));
     assert_eq!(server.count("device").await, 1);
 }
+
+#[tokio::test]
+async fn its_owner_hears_of_a_sign_in_on_a_device_that_is_new_but_not_of_their_first() {
+    let server = Server::start().await;
+    server.add_user(ADA, None).await;
+    let mails = async || {
+        server.deliver_mails().await;
+        server.mails().await.len()
+    };
+    let mut first = server.browser();
+    log_in(&mut first, ADA).await;
+    log_out(&mut first).await;
+    log_in(&mut first, ADA).await;
+    assert_eq!(mails().await, 0);
+    log_in(&mut server.browser(), ADA).await;
+    assert_eq!(mails().await, 1);
+    let told = &server.mails().await[0];
+    assert_eq!((told.to.as_str(), told.subject.as_str()), (ADA, "Somebody signed in on a new device"));
+    assert!(told.text.contains("192.0.2.1") && told.text.contains("Unknown device"), "{}", told.text);
+}
+
+#[tokio::test]
+async fn a_password_alone_makes_no_device_known() {
+    let server = Server::start().await;
+    let ada = server.add_user(ADA, None).await;
+    server.enrol(&ada).await;
+    let mut browser = server.browser();
+    browser.give_password(ADA).await.assert_code_page();
+    assert_eq!((server.count("device").await, browser.cookies.contains_key(DEVICE)), (0, false));
+}

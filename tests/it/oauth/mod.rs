@@ -13,4 +13,5 @@ mod keys;
 mod metadata;
 mod refresh_token;
 mod revocation;
+mod second_factor;
 mod userinfo;

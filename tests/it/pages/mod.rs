@@ -12,6 +12,7 @@ mod login;
 mod logo;
 mod plain;
 mod recover;
+mod second_factor;
 mod sign_up;
 
 use countersign_types::ClientAuthMethod;

@@ -187,7 +187,8 @@ async fn a_password_is_changed_by_who_knows_it_and_ends_every_sign_in_but_this_o
     server.refresh("app", tokens["refresh_token"].as_str().unwrap()).await.assert_error(400, "invalid_grant");
     assert_eq!(server.userinfo(tokens["access_token"].as_str().unwrap()).await.status, 401);
     server.deliver_mails().await;
-    assert_eq!(server.mails().await.iter().filter(|mail| mail.to == ADA).count(), 1, "the owner hears of it");
+    let told = |mail: &&countersign::mailer::Message| mail.to == ADA && mail.subject == "Your password was changed";
+    assert_eq!(server.mails().await.iter().filter(told).count(), 1, "the owner hears of it");
     // The page asks for fresh proof, and this was one.
     server.advance(TimeDelta::minutes(4));
     assert_eq!(browser.get("/account/password").await.status, 200);

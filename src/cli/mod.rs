@@ -30,6 +30,7 @@ mod csv;
 mod key;
 mod second_factor;
 mod serve;
+mod session;
 mod user;
 mod user_file;
 
@@ -59,6 +60,9 @@ enum Command {
     /// People.
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Who is signed in where.
+    #[command(subcommand)]
+    Session(session::SessionCommand),
     /// Apps that sign people in.
     #[command(subcommand)]
     Client(client::ClientCommand),
@@ -142,6 +146,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Migrate => block_on(false, migrate(settings?, out)),
         Command::Config(command) => check::run(&command, settings, out),
         Command::User(command) => block_on(false, user::run(command, Context(settings?), out)),
+        Command::Session(command) => block_on(false, session::run(command, Context(settings?), out)),
         Command::Client(command) => block_on(false, client::run(command, Context(settings?), out)),
         Command::Api(command) => block_on(false, api::run(command, Context(settings?), out)),
         Command::Key(command) => block_on(false, key::run(command, Context(settings?), out)),

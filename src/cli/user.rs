@@ -374,7 +374,7 @@ async fn admin_link(app: &App, out: Output) -> Result<(), CliError> {
     out.print(&json!({ "link": address }), text)
 }
 
-async fn find(app: &App, name: &str) -> Result<User, CliError> {
+pub(super) async fn find(app: &App, name: &str) -> Result<User, CliError> {
     account::find_by_name(&mut app.store.read().await?, name).await?.ok_or_else(|| no_account(name))
 }
 

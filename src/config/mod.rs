@@ -76,6 +76,8 @@ pub struct Settings {
     pub outbound: OutboundSettings,
     /// `lifetimes.*`
     pub lifetimes: Lifetimes,
+    /// `sessions.*`
+    pub sessions: SessionSettings,
     /// `refresh.*`
     pub refresh: RefreshSettings,
     /// `password.*`
@@ -155,6 +157,13 @@ pub struct Lifetimes {
     pub link: Duration,
     /// `lifetimes.invitation`: the single-use link of an invitation (7 d).
     pub invitation: Duration,
+}
+
+/// Sign-ins of one person at the same time.
+#[derive(Clone, Debug)]
+pub struct SessionSettings {
+    /// `sessions.limit`: on how many browsers one person may be signed in; one more ends what was used the longest ago (50).
+    pub limit: usize,
 }
 
 /// Rotation of refresh tokens.
@@ -258,6 +267,7 @@ impl Settings {
         let outbound =
             OutboundSettings { allow: r.read("outbound.allow", Vec::new()), ca_file: r.read("outbound.ca_file", None) };
         let lifetimes = lifetimes(r);
+        let sessions = sessions(r);
         let refresh = refresh(r);
         let password = password(r, issuer.mode());
         let signup = SignUpSettings { mode: r.read("signup.mode", SignUpMode::Off) };
@@ -284,6 +294,7 @@ impl Settings {
             mail,
             outbound,
             lifetimes,
+            sessions,
             refresh,
             password,
             signup,
@@ -370,6 +381,12 @@ fn not_longer(r: &mut Reader, (key, value): (&'static str, Duration), (limit_key
             format!("{} is longer than `{limit_key}`, which is {}", describe(value), describe(limit))
         });
     }
+}
+
+fn sessions(r: &mut Reader) -> SessionSettings {
+    let limit: u32 = r.read("sessions.limit", 50);
+    r.check("sessions.limit", limit > 0, || "must not be zero".into());
+    SessionSettings { limit: usize::try_from(limit).unwrap_or(usize::MAX) }
 }
 
 fn refresh(r: &mut Reader) -> RefreshSettings {

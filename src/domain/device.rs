@@ -29,6 +29,9 @@ impl fmt::Display for DeviceId {
     }
 }
 
+/// What a device is called that says nothing of itself.
+pub const UNKNOWN: &str = "Unknown device";
+
 /// What to call a device, from its `User-Agent`. Only words of our own are ever returned.
 pub fn label(user_agent: &str) -> String {
     // Order matters: most browsers also name the ones they descend from.
@@ -56,7 +59,7 @@ pub fn label(user_agent: &str) -> String {
     match (find(&BROWSERS), find(&SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(one), None) | (None, Some(one)) => one.to_owned(),
-        (None, None) => "Unknown device".to_owned(),
+        (None, None) => UNKNOWN.to_owned(),
     }
 }
 

@@ -34,10 +34,14 @@ pub enum Event {
     DevicesDistrusted,
     /// A session is over.
     SessionEnded { reason: SessionEnd },
+    /// An operator ended all that a person was signed in to, and what outlived earlier sign-ins.
+    SessionsRevoked,
     /// A person allowed a client something.
     ConsentGranted { scope: ScopeSet },
     /// A person refused.
     ConsentDenied { scope: ScopeSet },
+    /// A person took back what they had allowed a client, and all that came of it.
+    ConsentWithdrawn,
     /// An authorization code was sent to a client.
     CodeIssued { scope: ScopeSet },
     /// A code was exchanged for tokens.
@@ -64,6 +68,10 @@ pub enum Event {
     UserChanged { fields: Vec<String> },
     /// An account was disabled or enabled.
     UserEnabled { enabled: bool },
+    /// A person was given all that is stored of them.
+    DataExported,
+    /// An account was removed, and with it the key of what names its person here.
+    UserDeleted,
     /// A password was set.
     PasswordChanged,
     /// A mail could not be sent, and no further try is made.
@@ -135,8 +143,10 @@ impl Event {
             Self::DeviceTrusted => "device.trusted",
             Self::DevicesDistrusted => "devices.distrusted",
             Self::SessionEnded { .. } => "session.ended",
+            Self::SessionsRevoked => "sessions.revoked",
             Self::ConsentGranted { .. } => "consent.granted",
             Self::ConsentDenied { .. } => "consent.denied",
+            Self::ConsentWithdrawn => "consent.withdrawn",
             Self::CodeIssued { .. } => "code.issued",
             Self::CodeExchanged { .. } => "code.exchanged",
             Self::CodeReplayed => "code.replayed",
@@ -151,6 +161,8 @@ impl Event {
             Self::UserChanged { .. } => "user.changed",
             Self::UserEnabled { enabled: true } => "user.enabled",
             Self::UserEnabled { enabled: false } => "user.disabled",
+            Self::DataExported => "data.exported",
+            Self::UserDeleted => "user.deleted",
             Self::PasswordChanged => "password.changed",
             Self::MailGivenUp { .. } => "mail.given_up",
             Self::ClientChanged { .. } => "client.changed",
@@ -189,6 +201,10 @@ impl Event {
             | Self::RecoveryCodesRenewed
             | Self::DeviceTrusted
             | Self::DevicesDistrusted
+            | Self::SessionsRevoked
+            | Self::ConsentWithdrawn
+            | Self::DataExported
+            | Self::UserDeleted
             | Self::CodeReplayed
             | Self::RefreshTokenReplayed
             | Self::FirstAdministratorCreated

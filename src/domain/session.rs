@@ -84,6 +84,14 @@ pub enum SessionEnd {
     PasswordChanged,
     /// The account was disabled.
     Disabled,
+    /// The person ended what they had signed in to on this device.
+    DeviceEnded,
+    /// The person is signed in on more devices than the operator allows; this one was used the longest ago.
+    TooMany,
+    /// An operator ended it.
+    Revoked,
+    /// The account is gone.
+    AccountDeleted,
 }
 
 impl SessionEnd {
@@ -95,14 +103,18 @@ impl SessionEnd {
             Self::Expired => "expired",
             Self::PasswordChanged => "password_changed",
             Self::Disabled => "disabled",
+            Self::DeviceEnded => "device_ended",
+            Self::TooMany => "too_many",
+            Self::Revoked => "revoked",
+            Self::AccountDeleted => "account_deleted",
         }
     }
 
     /// Whether grants with `offline_access` die too: they outlive a logout, not the loss of trust in a device.
     pub fn ends_offline_grants(self) -> bool {
         match self {
-            Self::Logout | Self::Replaced | Self::Expired => false,
-            Self::PasswordChanged | Self::Disabled => true,
+            Self::Logout | Self::Replaced | Self::Expired | Self::TooMany => false,
+            Self::PasswordChanged | Self::Disabled | Self::DeviceEnded | Self::Revoked | Self::AccountDeleted => true,
         }
     }
 }

@@ -5,10 +5,13 @@ use chrono::{DateTime, Utc};
 pub use self::device::Device;
 use crate::domain::{credential::CredentialVersion, second_factor::Shown, user::User};
 
+pub mod account;
 pub mod change_password;
+pub mod consent;
 pub mod device;
 pub mod email;
 pub mod errand;
+pub mod export;
 pub mod link;
 pub mod mail;
 pub mod new_password;

@@ -110,6 +110,7 @@ pub async fn begin(
                 end(app, tx, &other, SessionEnd::Replaced, device, proof.at).await?;
             }
             session::insert(tx, &proven, &cookie.digest()).await?;
+            end_surplus(app, tx, &proven, device).await?;
             proven
         }
     };
@@ -153,6 +154,59 @@ async fn record_success(tx: &mut Tx, session: &Session, device: &Device, now: Da
     let event = Event::LoginSucceeded { amr: session.amr.clone() };
     let entry = AuditEntry::new(event).user(&session.user).session(&session.id).personal(device.personal());
     audit::record(tx, &entry, now).await
+}
+
+/// Ends what a person was signed in to on other devices the longest ago, if this sign-in is one too many.
+async fn end_surplus(app: &App, tx: &mut Tx, new: &Session, device: &Device) -> Result<(), StoreError> {
+    let (lifetimes, now) = (app.session_lifetimes(), new.created_at);
+    let mut others = session::of_user(tx, &new.user).await?;
+    others.retain(|other| other.id != new.id && other.is_live(&lifetimes, now));
+    others.sort_by_key(|other| other.last_seen);
+    let surplus = (others.len() + 1).saturating_sub(app.settings.sessions.limit);
+    for other in others.iter().take(surplus) {
+        end(app, tx, other, SessionEnd::TooMany, device, now).await?;
+    }
+    Ok(())
+}
+
+/// What a person ends of what they are signed in to.
+#[derive(Debug)]
+pub enum Ended<'a> {
+    /// This session, if it is theirs.
+    One(&'a SessionId),
+    /// Every one but that at which they sit.
+    Others,
+}
+
+/// Ends what a person is signed in to, and what outlived earlier sign-ins on the same devices; the devices are not trusted any more.
+/// `by` is the session at which they sit: if it is over meanwhile, nothing happens. Whether it counted.
+pub async fn end_devices(
+    app: &App,
+    tx: &mut Tx,
+    ended: Ended<'_>,
+    by: &Session,
+    device: &Device,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    // Of two who end each other, one is first; and nobody signs in meanwhile.
+    if !account::hold_enabled(tx, &by.user).await? || !session::touch(tx, &by.id, now).await? {
+        return Ok(false);
+    }
+    let mut live = session::of_user(tx, &by.user).await?;
+    live.retain(|live| match ended {
+        Ended::One(id) => live.id == *id,
+        Ended::Others => live.id != by.id,
+    });
+    let until = now + app.settings.lifetimes.refresh_absolute;
+    for live in live {
+        end(app, tx, &live, SessionEnd::DeviceEnded, device, now).await?;
+        // An older sign-in on the very device that the person sits at says nothing against the device.
+        if let Some(id) = live.device.as_ref().filter(|id| by.id == live.id || by.device.as_ref() != Some(*id)) {
+            revocation::revoke_ended_sessions_of_device(tx, id, now, until).await?;
+            devices::forget_second_factor(tx, id).await?;
+        }
+    }
+    Ok(true)
 }
 
 /// Ends a session and what hangs on it. Nothing happens, and nothing is recorded, if it had ended already.

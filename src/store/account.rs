@@ -103,6 +103,12 @@ pub async fn require_second_factor(
     Ok(())
 }
 
+/// Keeps an account from being changed or removed until this transaction ends. `false` when it is gone already.
+pub async fn hold(tx: &mut Tx, id: &UserId) -> Result<bool, StoreError> {
+    let held = execute!(tx, "UPDATE account SET enabled = enabled WHERE id = $1", id.as_str())?;
+    Ok(held == 1)
+}
+
 /// Keeps an account from being disabled or removed until this transaction ends. `false` when it was already.
 pub async fn hold_enabled(tx: &mut Tx, id: &UserId) -> Result<bool, StoreError> {
     let held = execute!(tx, "UPDATE account SET enabled = enabled WHERE id = $1 AND enabled", id.as_str())?;
@@ -142,6 +148,19 @@ pub async fn all(tx: &mut Tx) -> Result<Vec<User>, StoreError> {
 pub async fn lock_administrators(tx: &mut Tx) -> Result<(), StoreError> {
     // Any row that is always there will do; SQLite holds its one write lock anyway.
     execute!(tx, "UPDATE change SET counter = counter WHERE name = 'client'")?;
+    Ok(())
+}
+
+/// Whether this is the only account that may administer Countersign.
+pub async fn is_last_administrator(tx: &mut Tx, id: &UserId) -> Result<bool, StoreError> {
+    let rows: Vec<Row> = fetch_all!(tx, "SELECT * FROM account WHERE enabled")?;
+    let mut administrators = rows.into_iter().map(User::from).filter(|user| user.roles.contains(ADMIN_ROLE));
+    Ok(administrators.next().is_some_and(|first| first.id == *id) && administrators.next().is_none())
+}
+
+/// Removes an account with all that hangs on it.
+pub async fn delete(tx: &mut Tx, id: &UserId) -> Result<(), StoreError> {
+    execute!(tx, "DELETE FROM account WHERE id = $1", id.as_str())?;
     Ok(())
 }
 

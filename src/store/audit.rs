@@ -5,13 +5,16 @@
 
 use std::{
     collections::HashMap,
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
 use chrono::{DateTime, Utc};
 use countersign_types::UserId;
 
-use super::{StoreError, Tx};
+use super::{
+    StoreError, Tx,
+    change::{Changed, announce},
+};
 use crate::{
     domain::event::{AuditEntry, Personal},
     master_key::{MasterKey, SealingKey},
@@ -27,7 +30,15 @@ pub(super) struct Keys {
     wrapping: SealingKey,
     /// For events that concern no account.
     nobody: SealingKey,
-    accounts: Mutex<HashMap<UserId, SealingKey>>,
+    accounts: Mutex<Accounts>,
+}
+
+/// Keys of accounts that were used of late. What was read before the last time they were forgotten is never put in, since it may
+/// be gone.
+#[derive(Debug, Default)]
+struct Accounts {
+    generation: u64,
+    keys: HashMap<UserId, SealingKey>,
 }
 
 impl Keys {
@@ -39,16 +50,31 @@ impl Keys {
         }
     }
 
-    fn cached(&self, user: &UserId) -> Option<SealingKey> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(user).cloned()
+    fn accounts(&self) -> MutexGuard<'_, Accounts> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, user: &UserId, key: &SealingKey) {
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        if accounts.len() >= MAX_KEYS {
-            accounts.clear();
+    /// The key of an account if it is known, and in which generation it was not.
+    fn cached(&self, user: &UserId) -> (u64, Option<SealingKey>) {
+        let accounts = self.accounts();
+        (accounts.generation, accounts.keys.get(user).cloned())
+    }
+
+    fn remember(&self, read_in: u64, user: &UserId, key: &SealingKey) {
+        let mut accounts = self.accounts();
+        if accounts.generation != read_in {
+            return;
         }
-        accounts.insert(user.clone(), key.clone());
+        if accounts.keys.len() >= MAX_KEYS {
+            accounts.keys.clear();
+        }
+        accounts.keys.insert(user.clone(), key.clone());
+    }
+
+    /// Forgets the keys of all accounts, since one of them was destroyed, here or on another node.
+    pub(super) fn forget_accounts(&self) {
+        let mut accounts = self.accounts();
+        *accounts = Accounts { generation: accounts.generation + 1, keys: HashMap::new() };
     }
 }
 
@@ -141,7 +167,7 @@ pub async fn record(tx: &mut Tx, entry: &AuditEntry, now: DateTime<Utc>) -> Resu
     let row = match &entry.user {
         Some(user) if !entry.personal.is_empty() => {
             let key = account_key(tx, user).await?;
-            Row::new(entry, now, seal(&entry.personal, &key, &inner.random))
+            Row::new(entry, now, key.and_then(|key| seal(&entry.personal, &key, &inner.random)))
         }
         Some(_) => Row::new(entry, now, None),
         None => Row::of_nobody(entry, now, &inner.audit, &inner.random),
@@ -150,11 +176,19 @@ pub async fn record(tx: &mut Tx, entry: &AuditEntry, now: DateTime<Utc>) -> Resu
     Ok(())
 }
 
-/// The key of an account's personal detail; made at its first use.
-async fn account_key(tx: &mut Tx, user: &UserId) -> Result<SealingKey, StoreError> {
+/// Destroys the key of an account's personal detail, with this transaction: its rows stay, and name nobody any more.
+pub async fn destroy_key(tx: &mut Tx, user: &UserId) -> Result<(), StoreError> {
+    execute!(tx, "DELETE FROM audit_key WHERE user_id = $1", user.as_str())?;
+    tx.destroyed_audit_key = true;
+    announce(tx, Changed::AuditKey).await
+}
+
+/// The key of an account's personal detail; made at its first use, and `None` when the account is gone.
+async fn account_key(tx: &mut Tx, user: &UserId) -> Result<Option<SealingKey>, StoreError> {
     let inner = tx.inner();
-    if let Some(key) = inner.audit.cached(user) {
-        return Ok(key);
+    let (generation, cached) = inner.audit.cached(user);
+    if cached.is_some() {
+        return Ok(cached);
     }
     let select = "SELECT sealed FROM audit_key WHERE user_id = $1";
     let mut found: Option<(Vec<u8>,)> = fetch_optional!(tx, select, user.as_str())?;
@@ -163,27 +197,30 @@ async fn account_key(tx: &mut Tx, user: &UserId) -> Result<SealingKey, StoreErro
         let sealed = inner.audit.wrapping.seal(&inner.random.bytes::<32>(), user.as_str().as_bytes(), &inner.random);
         execute!(
             tx,
-            "INSERT INTO audit_key (user_id, sealed) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING",
+            "INSERT INTO audit_key (user_id, sealed) SELECT id, $2 FROM account WHERE id = $1
+             ON CONFLICT (user_id) DO NOTHING",
             user.as_str(),
             sealed,
         )?;
         // Another transaction may have been first: what stands there now counts.
         found = fetch_optional!(tx, select, user.as_str())?;
     }
-    let (sealed,) = found.ok_or_else(|| StoreError::corrupt("audit_key", "a key vanished"))?;
+    let Some((sealed,)) = found else { return Ok(None) };
     let bytes = inner.audit.wrapping.open(&sealed, user.as_str().as_bytes())?;
     let bytes = bytes.try_into().map_err(|_| StoreError::corrupt("audit_key", "wrong length"))?;
     let key = SealingKey::from_bytes(bytes);
     if !tx.made_audit_key {
         // A key of this transaction may yet be rolled back; remembered, it would seal what nobody can open.
-        inner.audit.remember(user, &key);
+        inner.audit.remember(generation, user, &key);
     }
-    Ok(key)
+    Ok(Some(key))
 }
 
 /// An event as stored.
 #[derive(Clone, Debug)]
 pub struct AuditRecord {
+    /// Its place in the trail.
+    pub id: i64,
     /// When it happened.
     pub at: DateTime<Utc>,
     /// What happened.
@@ -192,6 +229,8 @@ pub struct AuditRecord {
     pub user: Option<String>,
     /// Which client it concerns.
     pub client: Option<String>,
+    /// In which session it happened.
+    pub session: Option<String>,
     /// Which grant it concerns.
     pub grant: Option<String>,
     /// What else there is to say.
@@ -200,31 +239,93 @@ pub struct AuditRecord {
     pub personal: Option<Personal>,
 }
 
+#[derive(sqlx::FromRow)]
+struct StoredRow {
+    id: i64,
+    at: DateTime<Utc>,
+    kind: String,
+    user_id: Option<String>,
+    client_id: Option<String>,
+    sid: Option<String>,
+    gid: Option<String>,
+    detail: String,
+    personal: Option<Vec<u8>>,
+}
+
+impl StoredRow {
+    fn open(self, key: Option<&SealingKey>) -> AuditRecord {
+        let personal = self.personal.zip(key).and_then(|(sealed, key)| open(key, &sealed));
+        AuditRecord {
+            id: self.id,
+            at: self.at,
+            kind: self.kind,
+            user: self.user_id,
+            client: self.client_id,
+            session: self.sid,
+            grant: self.gid,
+            detail: self.detail,
+            personal,
+        }
+    }
+}
+
 /// The newest events, latest first.
 pub async fn latest(tx: &mut Tx, most: i64) -> Result<Vec<AuditRecord>, StoreError> {
-    type Columns = (DateTime<Utc>, String, Option<String>, Option<String>, Option<String>, String, Option<Vec<u8>>);
-    let rows: Vec<Columns> = fetch_all!(
+    let rows: Vec<StoredRow> = fetch_all!(
         tx,
-        "SELECT at, kind, user_id, client_id, gid, detail, personal FROM audit_event ORDER BY id DESC LIMIT $1",
+        "SELECT id, at, kind, user_id, client_id, sid, gid, detail, personal FROM audit_event ORDER BY id DESC LIMIT $1",
         most,
     )?;
     let mut records = Vec::with_capacity(rows.len());
-    for (at, kind, user, client, grant, detail, sealed) in rows {
-        let personal = match (&user, sealed) {
-            (_, None) => None,
-            (None, Some(sealed)) => open(&tx.inner().audit.nobody, &sealed),
-            (Some(user), Some(sealed)) => {
-                let stored: Option<(Vec<u8>,)> =
-                    fetch_optional!(tx, "SELECT sealed FROM audit_key WHERE user_id = $1", user.as_str())?;
-                let inner = tx.inner();
-                let key = stored.and_then(|(key,)| inner.audit.wrapping.open(&key, user.as_bytes()).ok());
-                let key = key.and_then(|key| key.try_into().ok()).map(SealingKey::from_bytes);
-                key.and_then(|key| open(&key, &sealed))
-            }
+    for row in rows {
+        let key = match &row.user_id {
+            None => Some(tx.inner().audit.nobody.clone()),
+            Some(user) => stored_key(tx, user).await?,
         };
-        records.push(AuditRecord { at, kind, user, client, grant, detail, personal });
+        records.push(row.open(key.as_ref()));
     }
     Ok(records)
+}
+
+/// What happened in a person's account before this place in the trail, latest first. What apps do many times a day, all by
+/// themselves, is left out.
+pub async fn of_user_before(
+    tx: &mut Tx,
+    user: &UserId,
+    before: i64,
+    most: i64,
+) -> Result<Vec<AuditRecord>, StoreError> {
+    let rows: Vec<StoredRow> = fetch_all!(
+        tx,
+        "SELECT id, at, kind, user_id, client_id, sid, gid, detail, personal FROM audit_event
+         WHERE user_id = $1 AND id < $2 AND kind NOT IN ('code.issued', 'token.refreshed') ORDER BY id DESC LIMIT $3",
+        user.as_str(),
+        before,
+        most,
+    )?;
+    let key = stored_key(tx, user.as_str()).await?;
+    Ok(rows.into_iter().map(|row| row.open(key.as_ref())).collect())
+}
+
+/// Everything that happened in a person's account after this place in the trail, in its order.
+pub async fn of_user_after(tx: &mut Tx, user: &UserId, after: i64, most: i64) -> Result<Vec<AuditRecord>, StoreError> {
+    let rows: Vec<StoredRow> = fetch_all!(
+        tx,
+        "SELECT id, at, kind, user_id, client_id, sid, gid, detail, personal FROM audit_event
+         WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        user.as_str(),
+        after,
+        most,
+    )?;
+    let key = stored_key(tx, user.as_str()).await?;
+    Ok(rows.into_iter().map(|row| row.open(key.as_ref())).collect())
+}
+
+/// The key of an account's personal detail as it is stored now; `None` when there is none or it cannot be opened.
+async fn stored_key(tx: &mut Tx, user: &str) -> Result<Option<SealingKey>, StoreError> {
+    let stored: Option<(Vec<u8>,)> = fetch_optional!(tx, "SELECT sealed FROM audit_key WHERE user_id = $1", user)?;
+    let key = stored.and_then(|(key,)| tx.inner().audit.wrapping.open(&key, user.as_bytes()).ok());
+    Ok(key.and_then(|key| key.try_into().ok()).map(SealingKey::from_bytes))
 }
 
 fn open(key: &SealingKey, sealed: &[u8]) -> Option<Personal> {

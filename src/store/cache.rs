@@ -149,6 +149,9 @@ impl Store {
         if now.api != before.api {
             self.0.cached.apis.forget();
         }
+        if now.audit_key != before.audit_key {
+            self.0.audit.forget_accounts();
+        }
         Ok(now)
     }
 }

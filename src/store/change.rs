@@ -11,6 +11,8 @@ pub enum Changed {
     Api,
     /// A signing key was added, retired or removed.
     Key,
+    /// An account was removed, and with it the key of its personal detail.
+    AuditKey,
 }
 
 impl Changed {
@@ -19,6 +21,7 @@ impl Changed {
             Self::Client => "client",
             Self::Api => "api",
             Self::Key => "key",
+            Self::AuditKey => "audit_key",
         }
     }
 }
@@ -32,6 +35,8 @@ pub struct Counters {
     pub api: i64,
     /// Of [`Changed::Key`].
     pub key: i64,
+    /// Of [`Changed::AuditKey`].
+    pub audit_key: i64,
 }
 
 /// Tells every server, once this transaction is committed.
@@ -45,5 +50,10 @@ pub async fn counters(tx: &mut Tx) -> Result<Counters, StoreError> {
     let rows: Vec<(String, i64)> = fetch_all!(tx, "SELECT name, counter FROM change")?;
     let of =
         |changed: Changed| rows.iter().find(|(name, _)| name == changed.as_str()).map_or(0, |(_, counter)| *counter);
-    Ok(Counters { client: of(Changed::Client), api: of(Changed::Api), key: of(Changed::Key) })
+    Ok(Counters {
+        client: of(Changed::Client),
+        api: of(Changed::Api),
+        key: of(Changed::Key),
+        audit_key: of(Changed::AuditKey),
+    })
 }

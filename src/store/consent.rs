@@ -21,6 +21,28 @@ pub async fn find(tx: &mut Tx, user: &UserId, client: &ClientId) -> Result<Optio
     .transpose()
 }
 
+/// All that a person allowed, by the id of the client.
+pub async fn of_user(tx: &mut Tx, user: &UserId) -> Result<Vec<(ClientId, Consent)>, StoreError> {
+    let rows: Vec<(String, String, DateTime<Utc>)> = fetch_all!(
+        tx,
+        "SELECT client_id, scope, granted_at FROM consent WHERE user_id = $1 ORDER BY client_id",
+        user.as_str(),
+    )?;
+    rows.into_iter()
+        .map(|(client, scope, granted_at)| {
+            let scope = scope.parse().map_err(|error| StoreError::corrupt("consent", error))?;
+            Ok((ClientId::new(client), Consent { scope, granted_at }))
+        })
+        .collect()
+}
+
+/// Forgets what a person allowed a client. `false` when there was nothing to forget.
+pub async fn withdraw(tx: &mut Tx, user: &UserId, client: &ClientId) -> Result<bool, StoreError> {
+    let withdrawn =
+        execute!(tx, "DELETE FROM consent WHERE user_id = $1 AND client_id = $2", user.as_str(), client.as_str(),)?;
+    Ok(withdrawn == 1)
+}
+
 /// Remembers a consent, beside what was allowed before.
 pub async fn grant(
     tx: &mut Tx,

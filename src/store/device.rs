@@ -77,6 +77,28 @@ pub async fn change_cookie(tx: &mut Tx, old: &Digest, new: &Digest) -> Result<()
     Ok(())
 }
 
+/// A browser that a person signed in on.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Seen {
+    /// What it calls itself, in our words.
+    pub label: String,
+    /// When the person first signed in on it.
+    pub first_seen: DateTime<Utc>,
+    /// When they last did.
+    pub last_seen: DateTime<Utc>,
+    /// Until when their second factor is not asked for there.
+    pub second_factor_until: Option<DateTime<Utc>>,
+}
+
+/// The browsers that a person signed in on, the one that was used the longest ago first.
+pub async fn of_user(tx: &mut Tx, user: &UserId) -> Result<Vec<Seen>, StoreError> {
+    fetch_all!(
+        tx,
+        "SELECT label, first_seen, last_seen, second_factor_until FROM device WHERE user_id = $1 ORDER BY last_seen, id",
+        user.as_str(),
+    )
+}
+
 /// On how many devices of a person their second factor is not asked for now.
 pub async fn count_trusted(tx: &mut Tx, user: &UserId, now: DateTime<Utc>) -> Result<u32, StoreError> {
     let (count,): (i64,) = fetch_one!(

@@ -190,6 +190,8 @@ pub struct Tx {
     events: Vec<audit::Row>,
     /// Whether it made the audit key of an account, which may yet be rolled back.
     made_audit_key: bool,
+    /// Whether it destroys the audit key of an account, of which nothing may stay in memory.
+    destroyed_audit_key: bool,
     /// Whether it queued a job, of which nobody hears before it is committed.
     queued_job: bool,
 }
@@ -203,6 +205,17 @@ enum Handle {
 }
 
 impl Tx {
+    fn new(store: &Store, handle: Handle) -> Self {
+        Self {
+            handle,
+            store: store.clone(),
+            events: Vec::new(),
+            made_audit_key: false,
+            destroyed_audit_key: false,
+            queued_job: false,
+        }
+    }
+
     pub(crate) fn connection(&mut self) -> Result<Connection<'_>, sqlx::Error> {
         Ok(match &mut self.handle {
             Handle::SqliteReader(reader) => Connection::Sqlite(reader.connection()?),
@@ -217,10 +230,14 @@ impl Tx {
         let events = std::mem::take(&mut self.events);
         audit::insert(&mut self, &events).await?;
         let queued = self.queued_job.then(|| self.inner());
+        let destroyed = self.destroyed_audit_key.then(|| self.inner());
         match self.handle {
             Handle::SqliteWriter(writer) => writer.commit().await?,
             Handle::PostgresWriter(transaction) => transaction.commit().await?,
             Handle::SqliteReader(_) | Handle::PostgresReader(_) => {}
+        }
+        if let Some(inner) = destroyed {
+            inner.audit.forget_accounts();
         }
         if let Some(inner) = queued {
             inner.queue.wake();
@@ -276,7 +293,7 @@ impl Store {
             Engine::Sqlite(sqlite) => Handle::SqliteReader(sqlite.read().await?),
             Engine::Postgres(pool) => Handle::PostgresReader(pool.acquire().await?),
         };
-        Ok(Tx { handle, store: self.clone(), events: Vec::new(), made_audit_key: false, queued_job: false })
+        Ok(Tx::new(self, handle))
     }
 
     /// A transaction that holds the write lock from now on (SQLite), or takes row locks as it goes (PostgreSQL).
@@ -285,7 +302,7 @@ impl Store {
             Engine::Sqlite(sqlite) => Handle::SqliteWriter(sqlite.write().await?),
             Engine::Postgres(pool) => Handle::PostgresWriter(pool.begin().await?),
         };
-        Ok(Tx { handle, store: self.clone(), events: Vec::new(), made_audit_key: false, queued_job: false })
+        Ok(Tx::new(self, handle))
     }
 
     /// Brings the schema up to date. Two nodes may do so at once: one waits for the other.

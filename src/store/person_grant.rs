@@ -157,6 +157,59 @@ pub async fn insert(tx: &mut Tx, grant: &Grant, person: &PersonGrant) -> Result<
     Ok(())
 }
 
+/// A grant by which a client holds tokens.
+#[derive(Clone, Debug)]
+pub struct HeldGrant {
+    /// The grant.
+    pub grant: Grant,
+    /// The person's part of it.
+    pub person: PersonGrant,
+    /// When tokens were last got by it.
+    pub used_at: DateTime<Utc>,
+}
+
+#[derive(sqlx::FromRow)]
+struct HeldRow {
+    refreshed_at: Option<DateTime<Utc>>,
+    #[sqlx(flatten)]
+    standing: StandingRow,
+}
+
+/// The grants of a person by which clients hold tokens that are good, oldest first.
+pub async fn held_of_user(
+    tx: &mut Tx,
+    user: &UserId,
+    lifetimes: &SessionLifetimes,
+    now: DateTime<Utc>,
+) -> Result<Vec<HeldGrant>, StoreError> {
+    // One whose code was not exchanged yet, or whose refresh token lay idle for too long, gave tokens to nobody or no more.
+    let rows: Vec<HeldRow> = fetch_all!(
+        tx,
+        concat!(
+            "SELECT (SELECT MAX(t.created_at) FROM refresh_token t WHERE t.gid = g.gid) AS refreshed_at, ",
+            columns!(),
+            " FROM person_grant g ",
+            joins!(),
+            " WHERE g.user_id = $1 AND g.ends_at > $2
+                AND NOT EXISTS (SELECT 1 FROM authorization_code c WHERE c.gid = g.gid AND c.used_at IS NULL)
+                AND (NOT EXISTS (SELECT 1 FROM refresh_token t WHERE t.gid = g.gid)
+                    OR EXISTS (SELECT 1 FROM refresh_token t
+                        WHERE t.gid = g.gid AND t.used_at IS NULL AND t.idle_until > $2))
+              ORDER BY g.created_at, g.gid",
+        ),
+        user.as_str(),
+        now,
+    )?;
+    let mut held = Vec::with_capacity(rows.len());
+    for HeldRow { refreshed_at, standing } in rows {
+        let (grant, standing) = standing.split()?;
+        if let (Some(person), Ok(_)) = (grant.person().cloned(), standing.access_ends_at(lifetimes, now)) {
+            held.push(HeldGrant { used_at: refreshed_at.unwrap_or(person.created_at), grant, person });
+        }
+    }
+    Ok(held)
+}
+
 /// Grants that have ended, with their codes and refresh tokens. How many.
 pub async fn sweep(tx: &mut Tx, now: DateTime<Utc>, most: i64) -> Result<u64, StoreError> {
     execute!(

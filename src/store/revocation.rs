@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use countersign_types::{AccessTokenClaims, ClientId, GrantId, SessionId, TokenId, UserId};
 
 use super::{StoreError, Tx};
+use crate::domain::device::DeviceId;
 
 /// What is revoked.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +76,45 @@ pub async fn revoke_grants_of_user(tx: &mut Tx, user: &UserId, now: DateTime<Utc
         now,
     )?;
     Ok(())
+}
+
+/// Revokes all that came from sign-ins on a device that have ended already: what outlived them.
+pub async fn revoke_ended_sessions_of_device(
+    tx: &mut Tx,
+    device: &DeviceId,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "INSERT INTO revocation (kind, id, before, until)
+         SELECT 'sid', sid, $2, $3 FROM session WHERE device_id = $1 AND ended_at IS NOT NULL
+         ON CONFLICT (kind, id) DO UPDATE SET before = excluded.before, until = excluded.until",
+        device.as_str(),
+        now,
+        until,
+    )?;
+    Ok(())
+}
+
+/// Revokes every grant of a person to a client. `false` when there was none that was not revoked yet.
+pub async fn revoke_grants_of_user_to_client(
+    tx: &mut Tx,
+    user: &UserId,
+    client: &ClientId,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let revoked = execute!(
+        tx,
+        "INSERT INTO revocation (kind, id, before, until)
+         SELECT 'gid', gid, $3, ends_at FROM person_grant g WHERE user_id = $1 AND client_id = $2 AND ends_at > $3
+             AND NOT EXISTS (SELECT 1 FROM revocation r WHERE r.kind = 'gid' AND r.id = g.gid)
+         ON CONFLICT (kind, id) DO UPDATE SET before = excluded.before",
+        user.as_str(),
+        client.as_str(),
+        now,
+    )?;
+    Ok(revoked > 0)
 }
 
 /// Revokes every grant to a client.

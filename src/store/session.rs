@@ -25,6 +25,13 @@ struct Row {
     last_seen: DateTime<Utc>,
 }
 
+#[derive(sqlx::FromRow)]
+struct NamedRow {
+    email: String,
+    #[sqlx(flatten)]
+    session: Row,
+}
+
 impl From<Row> for Session {
     fn from(row: Row) -> Self {
         Self {
@@ -119,6 +126,28 @@ pub async fn of_user(tx: &mut Tx, user: &UserId) -> Result<Vec<Session>, StoreEr
         user.as_str(),
     )?;
     Ok(rows.into_iter().map(Session::from).collect())
+}
+
+/// The session with this id, unless it was ended.
+pub async fn find(tx: &mut Tx, session: &SessionId) -> Result<Option<Session>, StoreError> {
+    let row: Option<Row> = fetch_optional!(
+        tx,
+        "SELECT sid, user_id, auth_time, acr, amr, label, device_id, address, created_at, last_seen
+         FROM session WHERE sid = $1 AND ended_at IS NULL",
+        session.as_str(),
+    )?;
+    Ok(row.map(Session::from))
+}
+
+/// The sessions of everybody that were not ended, with the mail address of whose they are.
+pub async fn of_everybody(tx: &mut Tx) -> Result<Vec<(Session, String)>, StoreError> {
+    let rows: Vec<NamedRow> = fetch_all!(
+        tx,
+        "SELECT s.sid, s.user_id, s.auth_time, s.acr, s.amr, s.label, s.device_id, s.address, s.created_at, s.last_seen,
+             a.email
+         FROM session s JOIN account a ON a.id = s.user_id WHERE s.ended_at IS NULL ORDER BY a.email_folded, s.created_at",
+    )?;
+    Ok(rows.into_iter().map(|row| (row.session.into(), row.email)).collect())
 }
 
 /// Sessions that were not ended, but are past their idle or absolute end.

@@ -4,16 +4,17 @@ use std::{
     io::Write,
     path::Path,
     process::{Command, Stdio},
+    sync::Arc,
 };
 
 use serde_json::Value;
 
 use super::running::{Running, free_port};
-use crate::harness::{AuditRow, Database};
+use crate::harness::{AuditRow, Database, ISSUER, Server};
 
 /// Where the program is installed.
 pub struct Machine {
-    database: Database,
+    database: Arc<Database>,
     settings: Vec<(String, String)>,
 }
 
@@ -24,7 +25,7 @@ impl Machine {
         let url = database.url().to_owned();
         let listen = format!("127.0.0.1:{}", free_port());
         let issuer = listen.replace("127.0.0.1", "http://localhost");
-        let machine = Self { database, settings: Vec::new() };
+        let machine = Self { database: Arc::new(database), settings: Vec::new() };
         let machine = machine.with("ISSUER", &issuer).with("LISTEN", &listen).with("DATABASE__URL", &url);
         // Hashes that cost next to nothing.
         machine.with("PASSWORD__MEMORY_KIB", "64").with("PASSWORD__ITERATIONS", "1")
@@ -35,6 +36,14 @@ impl Machine {
         let machine = Self::new().await;
         machine.run(&["migrate"]).assert_ok();
         machine
+    }
+
+    /// On the database of a server that runs in this process, in real time.
+    pub fn beside(server: &Server) -> Self {
+        let keys = server.database.folder().join("keys");
+        let machine = Self { database: server.database.clone(), settings: Vec::new() };
+        let machine = machine.with("ISSUER", ISSUER).with("DATABASE__URL", server.database.url());
+        machine.with("KEYS__DIR", &keys.display().to_string())
     }
 
     /// With another setting: the name of its variable without `COUNTERSIGN_`.

@@ -9,13 +9,14 @@ mod migrate;
 mod running;
 mod second_factor;
 mod serve;
+mod session;
 mod user;
 mod user_file;
 
 use self::machine::Machine;
 
 /// Every command that works on what is stored, with the least that it needs.
-const STORED: [&[&str]; 21] = [
+const STORED: [&[&str]; 23] = [
     &["user", "add", "ada@example.com"],
     &["user", "list"],
     &["user", "show", "ada@example.com"],
@@ -26,6 +27,8 @@ const STORED: [&[&str]; 21] = [
     &["user", "require-mfa", "ada@example.com"],
     &["user", "reset-mfa", "ada@example.com"],
     &["user", "admin-link"],
+    &["session", "list"],
+    &["session", "revoke", "--user", "ada@example.com"],
     &["client", "add", "app", "--redirect-uri", "https://app.example/cb"],
     &["client", "list"],
     &["client", "show", "app"],
@@ -71,6 +74,7 @@ async fn every_change_is_recorded_and_looking_is_not() {
             "link.issued",
             "second_factor.required",
             "link.issued",
+            "sessions.revoked",
             "client.changed",
             "client.changed",
             "client.changed",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use http::Request;
 
-use super::{CHALLENGE, PASSWORD, REDIRECT_URI, Reply, Server, encode};
+use super::{CHALLENGE, PASSWORD, REDIRECT_URI, Reply, Server, encode, form_request};
 
 /// A browser with cookies of its own.
 pub struct Browser<'a> {
@@ -37,8 +37,7 @@ impl<'a> Browser<'a> {
 
     async fn send(&mut self, mut request: http::request::Builder, body: Body) -> Reply {
         if !self.cookies.is_empty() {
-            let pairs: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            request = request.header("cookie", pairs.join("; "));
+            request = request.header("cookie", self.cookie_header());
         }
         if let Some(languages) = self.reads {
             request = request.header("accept-language", languages);
@@ -87,6 +86,19 @@ impl<'a> Browser<'a> {
         let mut form: Vec<(&str, &str)> = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         form.extend(fields);
         self.post(&action, &form).await
+    }
+
+    /// The form of a page on its way back, for requests that are sent at once.
+    pub fn request_of(&self, page: &Reply, fields: &[(&str, &str)]) -> Request<Body> {
+        let (action, hidden) = hidden_fields(&page.text());
+        let mut form: Vec<(&str, &str)> = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        form.extend(fields);
+        form_request(&action, &[("cookie", &self.cookie_header())], &form)
+    }
+
+    fn cookie_header(&self) -> String {
+        let pairs: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        pairs.join("; ")
     }
 
     /// Signs in on the login page, and follows.

@@ -2,4 +2,5 @@
 
 mod device;
 mod imported_hash;
+mod limit;
 mod new_password;

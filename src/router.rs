@@ -105,6 +105,11 @@ fn for_people(dev_mail: Router<RouterState>) -> Router<RouterState> {
             "/account/second-factor/codes",
             get(pages::account::recovery_codes::get).post(pages::account::recovery_codes::post),
         )
+        .route("/account/sessions", get(pages::account::sessions::get).post(pages::account::sessions::post))
+        .route("/account/apps", get(pages::account::apps::get).post(pages::account::apps::post))
+        .route("/account/activity", get(pages::account::activity::get))
+        .route("/account/data", get(pages::account::data::get).post(pages::account::data::post))
+        .route("/account/deleted", get(pages::account::data::deleted))
         .route("/signed-out", get(pages::signed_out::get))
         .route("/link", get(pages::link::get).post(pages::link::post))
         .route("/link/done", get(pages::link::done))

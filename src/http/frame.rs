@@ -60,6 +60,11 @@ impl Frame {
         Safe(self.texts.html(key, self.own().into_iter()))
     }
 
+    /// A device, from its label as it is stored.
+    pub fn device(&self, label: &str) -> String {
+        self.texts.device(label)
+    }
+
     fn own(&self) -> [(&'static str, Value<'_>); 1] {
         [("brand", Value::Own(&self.looks.name))]
     }

@@ -29,11 +29,29 @@ pub enum Place {
     Password,
     /// The second factor.
     SecondFactor,
+    /// Where one is signed in.
+    Sessions,
+    /// What one allowed to which apps.
+    Apps,
+    /// What happened in the account.
+    Activity,
+    /// All that is stored of one, and the end of it.
+    Data,
 }
 
 impl Place {
     /// Every page, in the order in which they are offered.
-    pub const ALL: [Self; 5] = [Self::Overview, Self::Profile, Self::Email, Self::Password, Self::SecondFactor];
+    pub const ALL: [Self; 9] = [
+        Self::Overview,
+        Self::Profile,
+        Self::Email,
+        Self::Password,
+        Self::SecondFactor,
+        Self::Sessions,
+        Self::Apps,
+        Self::Activity,
+        Self::Data,
+    ];
 
     /// Its name in an address.
     pub fn slug(self) -> &'static str {
@@ -43,6 +61,10 @@ impl Place {
             Self::Email => "email",
             Self::Password => "password",
             Self::SecondFactor => "second-factor",
+            Self::Sessions => "sessions",
+            Self::Apps => "apps",
+            Self::Activity => "activity",
+            Self::Data => "data",
         }
     }
 
@@ -54,6 +76,10 @@ impl Place {
             Self::Email => "/account/email",
             Self::Password => "/account/password",
             Self::SecondFactor => "/account/second-factor",
+            Self::Sessions => "/account/sessions",
+            Self::Apps => "/account/apps",
+            Self::Activity => "/account/activity",
+            Self::Data => "/account/data",
         }
     }
 

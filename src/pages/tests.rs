@@ -16,12 +16,16 @@ use crate::{
 pub(super) type Sample = (&'static str, String);
 
 /// Every page in every state, with this text wherever text comes from elsewhere.
-const PAGES: [fn(&Frame, &str) -> Vec<Sample>; 18] = [
+const PAGES: [fn(&Frame, &str) -> Vec<Sample>; 22] = [
+    account::activity::samples,
+    account::apps::samples,
     account::confirm::samples,
     account::recovery_codes::samples,
     account::second_factor::samples,
     account::samples,
+    account::data::samples,
     account::email::samples,
+    account::sessions::samples,
     account::password::samples,
     account::profile::samples,
     consent::samples,

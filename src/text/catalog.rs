@@ -42,9 +42,12 @@ macro_rules! files {
 /// All files.
 pub(super) const FILES: &[File] = files![
     "account",
+    "activity",
+    "apps",
     "client",
     "common",
     "consent",
+    "data",
     "dev-mail",
     "email",
     "error",
@@ -56,6 +59,7 @@ pub(super) const FILES: &[File] = files![
     "profile",
     "recover",
     "second-factor",
+    "sessions",
     "signed-out",
     "signup",
     "start",

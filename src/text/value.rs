@@ -5,6 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use chrono::{DateTime, Datelike, Utc};
 
 use super::Texts;
+use crate::domain::device;
 
 /// What a text's placeholder stands for.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +90,18 @@ impl Texts {
     pub fn moment(self, at: DateTime<Utc>) -> String {
         let time = at.format("%H:%M").to_string();
         self.plain("common-moment", day(at).into_iter().chain([("time", Value::Own(&time))]))
+    }
+
+    /// A device, from its label as it is stored: "Firefox on Linux".
+    pub fn device(self, label: &str) -> String {
+        match label.split_once(" on ") {
+            Some((browser, system)) => {
+                let values = [("browser", Value::Own(browser)), ("system", Value::Own(system))];
+                self.plain("common-device", values.into_iter())
+            }
+            None if label.is_empty() || label == device::UNKNOWN => self.get("common-device-unknown").into_owned(),
+            None => label.to_owned(),
+        }
     }
 }
 

@@ -120,7 +120,7 @@ impl Writer<'_> {
             Mail::NewDevice { label, address, at } => {
                 let keys = ["mail-device-subject", "mail-device-text", "mail-device-action"];
                 let facts = vec![
-                    self.text("mail-device-label", &[("device", Value::Foreign(label))]),
+                    self.text("mail-device-label", &[("device", Value::Foreign(&self.texts.device(label)))]),
                     self.text("mail-device-address", &[("address", Value::Foreign(address))]),
                     self.text("mail-device-time", &[("time", Value::Moment(*at))]),
                 ];

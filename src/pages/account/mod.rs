@@ -18,12 +18,16 @@ use crate::http::{
     visitor::Visitor,
 };
 
+pub mod activity;
+pub mod apps;
 pub mod confirm;
+pub mod data;
 pub mod email;
 pub mod password;
 pub mod profile;
 pub mod recovery_codes;
 pub mod second_factor;
+pub mod sessions;
 
 /// The way from one page of the account area to the others.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +52,10 @@ impl Place {
             Self::Email => "email-title",
             Self::Password => "password-title",
             Self::SecondFactor => "account-second-factor",
+            Self::Sessions => "sessions-title",
+            Self::Apps => "apps-title",
+            Self::Activity => "activity-title",
+            Self::Data => "data-title",
         }
     }
 }

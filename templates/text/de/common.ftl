@@ -2,6 +2,9 @@
 
 common-optional = (freiwillig)
 
+common-device = { $browser } auf { $system }
+common-device-unknown = Ein Gerät, das wir nicht kennen
+
 common-span =
     { $unit ->
         [seconds]

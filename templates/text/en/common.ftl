@@ -2,6 +2,9 @@
 
 common-optional = (optional)
 
+common-device = { $browser } on { $system }
+common-device-unknown = A device that we do not know
+
 common-span =
     { $unit ->
         [seconds]

@@ -1,0 +1,187 @@
+//! `/account/apps`: what a person allowed to which apps, and the end of it.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use askama_web::WebTemplate;
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use countersign_types::{ClientId, ScopeSet};
+
+use super::{
+    super::{Answer, go_to, scope_words::in_plain_words, shown_client::ShownClient, unique},
+    Navigation,
+};
+use crate::{
+    app::App,
+    domain::user::User,
+    http::{
+        csrf,
+        error_page::ErrorPage,
+        form::{Form, FormError, Parameters, Query},
+        frame::Frame,
+        headers::{PAGE_POLICY, page},
+        owner::{Owner, Place, fresh_owner, owner},
+        state::AppState,
+        visitor::Visitor,
+    },
+    login::consent::withdraw,
+    store::{consent, person_grant},
+};
+
+/// Where the page is again once something was withdrawn.
+const WITHDRAWN: &str = "/account/apps?withdrawn=yes";
+
+/// All apps that were allowed something, or hold tokens.
+#[derive(Debug, Template, WebTemplate)]
+#[template(path = "page/account_apps.html")]
+struct AppsPage {
+    frame: Frame,
+    /// The way to the other pages.
+    navigation: Navigation,
+    /// The forms' token.
+    csrf: String,
+    /// The apps, by name.
+    apps: Vec<ShownApp>,
+    /// Whether one was withdrawn from just now.
+    is_withdrawn: bool,
+}
+
+/// An app.
+#[derive(Debug)]
+struct ShownApp {
+    client: ShownClient,
+    /// What it may do.
+    scopes: Vec<String>,
+    /// When it was last allowed so.
+    since: DateTime<Utc>,
+    /// When it last got tokens that are still good, if it holds any.
+    used: Option<DateTime<Utc>>,
+}
+
+/// What is known of one client.
+struct Held {
+    scope: ScopeSet,
+    since: DateTime<Utc>,
+    used: Option<DateTime<Utc>>,
+}
+
+/// `GET /account/apps`
+pub async fn get(
+    State(AppState { app, .. }): State<AppState>,
+    visitor: Visitor,
+    frame: Frame,
+    headers: HeaderMap,
+    Query(query): Query,
+) -> Response {
+    let answer = show(&app, &visitor, frame, &headers, query).await;
+    visitor.remember(&app, answer)
+}
+
+async fn show(
+    app: &App,
+    visitor: &Visitor,
+    frame: Frame,
+    headers: &HeaderMap,
+    query: Result<Parameters, FormError>,
+) -> Answer {
+    let is_withdrawn = unique(query)?.has("withdrawn");
+    let owner = match owner(app, headers, Place::Apps).await {
+        Ok(owner) => owner,
+        Err(instead) => return Ok(instead),
+    };
+    let shown = AppsPage {
+        navigation: Navigation { here: Place::Apps },
+        csrf: csrf::token(app, visitor),
+        apps: list(app, &owner.user, &frame).await?,
+        is_withdrawn,
+        frame,
+    };
+    Ok((page(PAGE_POLICY, &shown.frame), shown).into_response())
+}
+
+async fn list(app: &App, user: &User, frame: &Frame) -> Result<Vec<ShownApp>, ErrorPage> {
+    let mut shown = Vec::new();
+    let apis = app.store.apis().await?;
+    for (client, Held { scope, since, used }) in held(app, user).await? {
+        if let Some(client) = app.store.client(&client).await? {
+            let scopes = in_plain_words(&scope, &apis, frame);
+            shown.push(ShownApp { client: ShownClient::from(&*client), scopes, since, used });
+        }
+    }
+    shown.sort_by_cached_key(|app| app.client.name.to_lowercase());
+    Ok(shown)
+}
+
+/// What every client was allowed, by a consent that is remembered or by tokens that it holds.
+async fn held(app: &App, user: &User) -> Result<BTreeMap<ClientId, Held>, ErrorPage> {
+    let mut tx = app.store.read().await?;
+    let consents = consent::of_user(&mut tx, &user.id).await?;
+    let grants = person_grant::held_of_user(&mut tx, &user.id, &app.session_lifetimes(), app.clock.now()).await?;
+    let mut held: BTreeMap<_, _> = consents
+        .into_iter()
+        .map(|(client, consent)| (client, Held { scope: consent.scope, since: consent.granted_at, used: None }))
+        .collect();
+    for person_grant::HeldGrant { grant, person, used_at } in grants {
+        let of_client = held.entry(grant.client).or_insert_with(|| Held {
+            scope: grant.scope.clone(),
+            since: person.created_at,
+            used: None,
+        });
+        of_client.scope = of_client.scope.union(&grant.scope);
+        of_client.used = of_client.used.max(Some(used_at));
+    }
+    Ok(held)
+}
+
+/// `POST /account/apps`
+pub async fn post(
+    State(AppState { app, .. }): State<AppState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    Form(form): Form,
+) -> Response {
+    let answer = take_back(&app, &visitor, &headers, form).await;
+    visitor.remember(&app, answer)
+}
+
+async fn take_back(app: &App, visitor: &Visitor, headers: &HeaderMap, form: Result<Parameters, FormError>) -> Answer {
+    let form = unique(form)?;
+    if !csrf::is_valid(app, visitor, &form) {
+        return Err(ErrorPage::forged_form());
+    }
+    let client = form.get("withdraw").ok_or_else(|| ErrorPage::bad_request("apps-no-choice"))?;
+    let Owner { session, .. } = match fresh_owner(app, headers, Place::Apps).await {
+        Ok(owner) => owner,
+        Err(instead) => return Ok(instead),
+    };
+    let mut tx = app.store.write().await?;
+    withdraw(&mut tx, &session, &ClientId::new(client), &visitor.device, app.clock.now()).await?;
+    tx.commit().await?;
+    Ok(go_to(WITHDRAWN))
+}
+
+#[cfg(test)]
+pub(in crate::pages) fn samples(frame: &Frame, text: &str) -> Vec<crate::pages::tests::Sample> {
+    let own = || text.to_owned();
+    let app = |is_used: bool| ShownApp {
+        client: ShownClient::sample(text, is_used),
+        scopes: vec![own(), own()],
+        since: DateTime::UNIX_EPOCH,
+        used: is_used.then_some(DateTime::UNIX_EPOCH),
+    };
+    [(Vec::new(), true), (vec![app(true), app(false)], false)]
+        .map(|(apps, is_withdrawn)| AppsPage {
+            frame: frame.clone(),
+            navigation: Navigation { here: Place::Apps },
+            csrf: own(),
+            apps,
+            is_withdrawn,
+        })
+        .map(|page| ("account_apps.html", page.render().unwrap()))
+        .into()
+}

@@ -76,6 +76,44 @@ async fn after_the_password_was_changed_and_the_session_had_ended_before() {
 }
 
 #[tokio::test]
+async fn after_the_consent_was_withdrawn() {
+    let (server, _) = server().await;
+    let (mut online, offline) = (sign_in(&server, ONLINE).await, sign_in(&server, OFFLINE).await);
+    let page = online.browser.open("/account/apps").await;
+    online.browser.submit(&page, &[("withdraw", "app")]).await.assert_page(200);
+    assert_refused(&server, &online).await;
+    assert_refused(&server, &offline).await;
+    // Another consent does not bring back what was taken away before.
+    online.browser.code("app", USER, OFFLINE).await;
+    assert_refused(&server, &offline).await;
+}
+
+#[tokio::test]
+async fn after_the_device_was_ended() {
+    let (server, _) = server().await;
+    let mut online = sign_in(&server, ONLINE).await;
+    let mut offline = sign_in(&server, OFFLINE).await;
+    let page = online.browser.open("/account/sessions").await;
+    online.browser.submit(&page, &[("end_others", "yes")]).await.assert_page(200);
+    assert_refused(&server, &offline).await;
+    assert_eq!(server.refresh("app", &online.refresh_token).await.status, 200, "the others go on");
+    // Not even whoever comes back to the device has it again.
+    offline.browser.code("app", USER, OFFLINE).await;
+    assert_refused(&server, &offline).await;
+}
+
+#[tokio::test]
+async fn after_the_account_was_deleted() {
+    let (server, _) = server().await;
+    let mut offline = sign_in(&server, OFFLINE).await;
+    let page = offline.browser.open("/account/data").await;
+    offline.browser.submit(&page, &[("do", "delete"), ("sure", "yes")]).await.assert_page(200);
+    assert_refused(&server, &offline).await;
+    server.add_user(USER, None).await;
+    assert_refused(&server, &offline).await;
+}
+
+#[tokio::test]
 async fn after_logout_without_offline_access() {
     let (server, _) = server().await;
     let mut family = sign_in(&server, ONLINE).await;

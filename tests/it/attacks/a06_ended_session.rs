@@ -1,4 +1,4 @@
-//! Attack 6: a session that ended and still opens a door. Account pages come later; the start page names who is signed in.
+//! Attack 6: a session that ended and still opens a door.
 
 use std::collections::BTreeMap;
 
@@ -47,6 +47,10 @@ async fn assert_every_door_is_shut(server: &Server, copied: &Copied) {
     assert_eq!(silent.redirect_query()["error"], "login_required");
     assert!(browser().get(&authorize_path("app", &[])).await.location().starts_with("/login?i="));
     assert!(!browser().get("/").await.text().contains(USER));
+    for place in ["", "/profile", "/email", "/password", "/second-factor", "/sessions", "/apps", "/activity", "/data"] {
+        let to = browser().get(&format!("/account{place}")).await;
+        assert!(to.location().starts_with("/login?to="), "{place}: {}", to.text());
+    }
     let challenge = server.userinfo(&copied.access_token).await;
     assert_eq!(challenge.status, 401);
     assert!(challenge.header("www-authenticate").unwrap().contains("error=\"invalid_token\""));
@@ -72,6 +76,29 @@ async fn after_the_person_confirmed_to_sign_out() {
     let copied = sign_in(&mut browser, &server).await;
     let question = browser.open("/logout").await;
     browser.submit(&question, &[("confirm", "1")]).await.assert_page(200);
+    assert_every_door_is_shut(&server, &copied).await;
+}
+
+#[tokio::test]
+async fn after_the_device_was_ended_from_another() {
+    let (server, _) = server().await;
+    let mut lost = server.browser();
+    let copied = sign_in(&mut lost, &server).await;
+    let mut browser = server.browser();
+    let login = browser.open("/login").await;
+    browser.log_in(&login, USER).await;
+    let page = browser.open("/account/sessions").await;
+    browser.submit(&page, &[("end_others", "yes")]).await.assert_page(200);
+    assert_every_door_is_shut(&server, &copied).await;
+}
+
+#[tokio::test]
+async fn after_the_account_was_deleted() {
+    let (server, _) = server().await;
+    let mut browser = server.browser();
+    let copied = sign_in(&mut browser, &server).await;
+    let page = browser.open("/account/data").await;
+    browser.submit(&page, &[("do", "delete"), ("sure", "yes")]).await.assert_page(200);
     assert_every_door_is_shut(&server, &copied).await;
 }
 
@@ -183,4 +210,24 @@ async fn a_sign_in_that_began_before_the_password_was_changed() {
 #[tokio::test]
 async fn a_sign_in_that_began_before_the_person_was_disabled() {
     sign_in_that_began_before(async |server: &Server, user: &User| server.disable_user(user).await).await;
+}
+
+/// Nobody ends what another person is signed in to.
+#[tokio::test]
+async fn a_session_of_another_person() {
+    let (server, user) = server().await;
+    let mut browser = server.browser();
+    let copied = sign_in(&mut browser, &server).await;
+    let mut tx = server.app.store.read().await.unwrap();
+    let sid = countersign::store::session::of_user(&mut tx, &user.id).await.unwrap()[0].id.to_string();
+    drop(tx);
+    let mut eve = server.browser();
+    let login = eve.open("/login").await;
+    eve.log_in(&login, "eve@example.com").await.assert_page(200);
+    let page = eve.open("/account/sessions").await;
+    for fields in [("end", sid.as_str()), ("end_others", "yes")] {
+        eve.submit(&page, &[fields]).await.assert_page(200);
+    }
+    assert!(browser.is_signed_in().await);
+    assert_eq!(server.userinfo(&copied.access_token).await.status, 200);
 }

@@ -56,6 +56,44 @@ async fn another_mail_address() {
 }
 
 #[tokio::test]
+async fn another_second_factor() {
+    for what in ["set_up", "renew_codes", "distrust_devices", "remove"] {
+        assert_asks("/account/second-factor", &[("do", what)]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_copy_of_all_data() {
+    assert_asks("/account/data", &[("do", "export")]).await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_account() {
+    assert_asks("/account/data", &[("do", "delete"), ("sure", "yes")]).await;
+}
+
+/// What is shown there harms nobody; what can be done there asks.
+#[tokio::test]
+async fn the_end_of_other_sign_ins_and_of_what_apps_may_do() {
+    for (path, fields) in [
+        ("/account/sessions", ("end_others", "yes")),
+        ("/account/sessions", ("end", "any")),
+        ("/account/apps", ("withdraw", "app")),
+    ] {
+        let server = Server::start().await;
+        let mut browser = signed_in(&server, TimeDelta::minutes(5) + TimeDelta::seconds(1)).await;
+        let mut other = server.browser();
+        let login = other.open("/login").await;
+        other.log_in(&login, ADA).await.assert_page(200);
+        browser.get(path).await.assert_page(200);
+        let csrf = token(&mut browser).await;
+        let confirm = format!("/account/confirm?to={}", path.trim_start_matches("/account/"));
+        assert_eq!(browser.post(path, &[("csrf", &csrf), fields]).await.location(), confirm);
+        assert!(other.is_signed_in().await);
+    }
+}
+
+#[tokio::test]
 async fn another_password_without_the_present_one() {
     let server = Server::start().await;
     let mut browser = signed_in(&server, TimeDelta::zero()).await;

@@ -1,7 +1,7 @@
 //! Attack 15: other sites that act through a person's browser: forged forms, planted cookies, frames, the back button.
 
 use chrono::TimeDelta;
-use countersign::{login::link, store::link::LinkPurpose};
+use countersign::{http::owner::Place, login::link, store::link::LinkPurpose};
 use countersign_types::ClientAuthMethod;
 
 use crate::harness::{Browser, PASSWORD, Reply, Server, authorize_path, confidential, hidden_fields, query_of};
@@ -85,11 +85,16 @@ async fn a_forged_change_of_an_account() {
     let mut browser = server.browser();
     let page = browser.open("/login").await;
     browser.log_in(&page, USER).await.assert_page(200);
+    browser.code("app", USER, "openid").await;
     let password = [("password", PASSWORD), ("new_password", "a new battery staple")];
     for (path, fields) in [
         ("/account/profile", &[("name", "Eve")] as &[(&str, &str)]),
         ("/account/email", &[("email", "thief@example.com")]),
         ("/account/password", &password),
+        ("/account/sessions", &[("end_others", "yes")]),
+        ("/account/apps", &[("withdraw", "app")]),
+        ("/account/data", &[("do", "export")]),
+        ("/account/data", &[("do", "delete"), ("sure", "yes")]),
     ] {
         let page = browser.open(path).await;
         assert_forgeries_refused(&server, &mut browser, &page, fields).await;
@@ -287,6 +292,11 @@ async fn all_pages(server: &Server) -> Vec<Reply> {
         ["/", "/login", "/signed-out", "/logout", "/link/done", "/nothing", "/consent", "/authorize", &link, "/link"]
     {
         pages.push(browser.get(path).await);
+    }
+    for place in Place::ALL {
+        let page = browser.get(place.path()).await;
+        page.assert_page(200);
+        pages.push(page);
     }
     pages.push(server.post("/login", &[], &[]).await);
     pages.push(server.post("/", &[], &[]).await);

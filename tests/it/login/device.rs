@@ -33,7 +33,7 @@ async fn a_session_knows_its_device_and_from_where_it_was_opened() {
     log_in(&mut server.browser(), ADA).await;
     let [session] = sessions(&server, &ada).await.try_into().unwrap();
     assert!(session.device.is_some());
-    assert_eq!((session.address.as_str(), session.label.as_str()), ("192.0.2.1", "Unknown device"));
+    assert_eq!((session.address.as_str(), session.label.as_str()), ("192.0.2.1", "A device that we do not know"));
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn its_owner_hears_of_a_sign_in_on_a_device_that_is_new_but_not_of_their_f
     assert_eq!(mails().await, 1);
     let told = &server.mails().await[0];
     assert_eq!((told.to.as_str(), told.subject.as_str()), (ADA, "Somebody signed in on a new device"));
-    assert!(told.text.contains("192.0.2.1") && told.text.contains("Unknown device"), "{}", told.text);
+    assert!(told.text.contains("192.0.2.1") && told.text.contains("A device that we do not know"), "{}", told.text);
 }
 
 #[tokio::test]

@@ -1,7 +1,11 @@
 //! The account area.
 
+mod activity;
+mod apps;
 mod changes;
 mod confirm;
+mod data;
+mod sessions;
 
 use super::{ADA, start};
 

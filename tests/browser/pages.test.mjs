@@ -6,10 +6,9 @@ import { mkdir } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { Stage, alice, desktop, locales, phone } from './support.mjs';
+import { Stage, alice, desktop, everyPage, locales, phone } from './support.mjs';
 
 const out = fileURLToPath(new URL('out/', import.meta.url));
-const everyPage = ['start', 'error', 'login', 'login-refused', 'consent', 'logout', 'signed-out', 'mails', 'mail'];
 
 const everyBrowser = Object.entries({ phone, desktop }).flatMap(([device, viewport]) => ['light', 'dark']
   .flatMap((colorScheme) => [false, true].map((javaScript) => [device, viewport, colorScheme, javaScript])));

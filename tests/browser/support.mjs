@@ -6,6 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 
+import { Authenticator } from '../interop/support/authenticator.mjs';
 import { launchChromium } from '../interop/support/chromium.mjs';
 import { Provider } from '../interop/support/provider.mjs';
 
@@ -15,8 +16,24 @@ export const desktop = { width: 1280, height: 800 };
 /** What browsers are set to, and the language that pages answer in. */
 export const locales = { 'en-GB': 'en', 'de-DE': 'de' };
 
+/** The pages of the account area, apart from the overview. */
+const accountPlaces = ['profile', 'email', 'password', 'second-factor', 'sessions', 'apps', 'activity', 'data', 'confirm?to=account'];
+/** What the tour looks at, in its order. */
+export const everyPage = [
+  'start', 'error', 'login', 'login-refused', 'consent',
+  'account', ...accountPlaces.map(nameOfPlace),
+  'logout', 'signed-out', 'mails', 'mail',
+  'signup', 'mail-sent', 'new-account', 'enrol', 'set-up-refused', 'recovery-codes', 'second-factor', 'totp', 'recover', 'deleted',
+];
+
+function nameOfPlace(place) {
+  return `account-${place.split('?')[0]}`;
+}
+
 /** A running provider, the browser, and a client's server, where signing in and out ends. */
 export class Stage {
+  newcomers = 0;
+
   /** `settings` are further `COUNTERSIGN_…` variables. */
   static async set(settings = {}) {
     const stage = new Stage();
@@ -27,7 +44,13 @@ export class Stage {
       await once(stage.client, 'listening');
       stage.app = `http://localhost:${stage.client.address().port}`;
       // All of these people sit at one address.
-      stage.provider = await Provider.start({ COUNTERSIGN_THROTTLE__ADDRESS: '1000', ...settings });
+      stage.provider = await Provider.start({
+        COUNTERSIGN_SIGNUP__MODE: 'open',
+        COUNTERSIGN_THROTTLE__ADDRESS: '1000',
+        COUNTERSIGN_THROTTLE__MAILS_FROM: '1000',
+        COUNTERSIGN_THROTTLE__MAILS_TO: '1000',
+        ...settings,
+      });
       stage.issuer = stage.provider.issuer;
       await stage.provider.addUser(alice);
       await stage.provider.run(['api', 'add', 'https://journal.example/', '--scope', 'journal.read=Read what you wrote in your journal']);
@@ -84,7 +107,11 @@ export class Stage {
       const status = message.text().startsWith('Failed to load resource: the server responded with a status of');
       if (['error', 'warning'].includes(message.type()) && !status) complaints.push(`console: ${message.text()}`);
     });
-    page.on('requestfailed', (request) => complaints.push(`request: ${request.url()} ${request.failure().errorText}`));
+    page.on('requestfailed', (request) => {
+      // Who leaves a page does not wait for its parts.
+      const { errorText } = request.failure();
+      if (errorText !== 'net::ERR_ABORTED') complaints.push(`request: ${request.url()} ${errorText}`);
+    });
     page.on('response', (response) => {
       if (response.status() >= 400 && !response.request().isNavigationRequest()) complaints.push(`${response.status()}: ${response.url()}`);
     });
@@ -115,6 +142,13 @@ export class Stage {
     await page.click('button[name=approve]');
     await page.waitForURL((url) => url.origin === this.app);
 
+    await page.goto(`${this.issuer}/account`);
+    await look('account', page);
+    for (const place of accountPlaces) {
+      await page.goto(`${this.issuer}/account/${place}`);
+      await look(nameOfPlace(place), page);
+    }
+
     await page.goto(`${this.issuer}/logout`);
     await look('logout', page);
 
@@ -126,6 +160,69 @@ export class Stage {
 
     await page.click('main dd a');
     await look('mail', page);
+
+    await this.tourOfNewcomer(page, look);
+  }
+
+  /** The pages that somebody meets who makes an account, secures it, and takes it down again. */
+  async tourOfNewcomer(page, look) {
+    const newcomer = { email: `newcomer-${(this.newcomers += 1)}@example.com`, password: 'seventeen lilac umbrellas' };
+    const send = 'main form button[type=submit]';
+    const followMail = async () => {
+      const { text } = await this.provider.mail(newcomer.email, ({ text }) => text.includes('/link?t='));
+      await page.goto(text.match(/http\S+\/link\?t=\S+/)[0]);
+    };
+
+    await page.goto(`${this.issuer}/signup`);
+    await look('signup', page);
+
+    await page.fill('input[name=email]', newcomer.email);
+    await page.click(send);
+    await look('mail-sent', page);
+
+    await followMail();
+    await look('new-account', page);
+
+    await page.fill('input[name=name]', 'Nora Newcomer');
+    await page.fill('input[name=password]', newcomer.password);
+    await page.click(send);
+    await page.waitForURL((url) => url.pathname === '/');
+
+    // An app that would like a second factor has one offered.
+    await page.goto(this.authorizeUrl({ acr_values: 'urn:countersign:acr:mfa' }));
+    await look('enrol', page);
+
+    await page.goto(`${this.issuer}/account/second-factor`);
+    const authenticator = new Authenticator(await page.textContent('code.key'));
+    await page.fill('input[name=code]', '12 34 5');
+    await page.click(send);
+    await look('set-up-refused', page);
+
+    await page.fill('input[name=code]', authenticator.code());
+    await page.click(send);
+    await look('recovery-codes', page);
+
+    await page.click('button[name=done]');
+    await look('second-factor', page);
+
+    await page.goto(`${this.issuer}/logout`);
+    await page.click('button[name=confirm]');
+    await page.goto(`${this.issuer}/login`);
+    await fillIn(page, newcomer);
+    await look('totp', page);
+
+    // The code of this half minute is spent.
+    await page.fill('#code', authenticator.code(1));
+    await page.click(send);
+    await page.waitForURL((url) => url.pathname === '/');
+
+    await page.goto(`${this.issuer}/recover`);
+    await look('recover', page);
+
+    await page.goto(`${this.issuer}/account/data`);
+    await page.check('input[name=sure]');
+    await page.click('button[value=delete]');
+    await look('deleted', page);
   }
 }
 

@@ -76,12 +76,34 @@ class CookieJar {
   }
 }
 
+const words = (html) => html.replace(/<style[\s\S]*?<\/style>/gi, '').replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim();
+
 export class Person {
   #jar = new CookieJar();
 
   constructor({ username, password }) {
     this.username = username;
     this.password = password;
+  }
+
+  /** Opens one page, wherever it redirects to: `{ url, html, status }`, or `{ returned, url }` at `returnTo`. */
+  open(url, { returnTo } = {}) {
+    return this.#fetch('GET', new URL(url), undefined, returnTo);
+  }
+
+  /**
+   * Fills in the form of `page` that has all of these fields, and presses `button` (its name, or
+   * its name and value as `name=value`; the first one when nothing is said).
+   */
+  async fillIn(page, fields, { button, returnTo } = {}) {
+    const forms = parseForms(page.html, page.url);
+    const fits = ({ name = '', value = '' }) => button === undefined || [name, `${name}=${value}`].includes(button);
+    const form = forms.find((each) => Object.keys(fields).every((name) => each.fields.has(name)) && each.buttons.some(fits));
+    if (!form) {
+      throw new Error(`no form with ${[...Object.keys(fields), button ?? '']} at ${page.url} (${page.status}): ${words(page.html).slice(0, 500)}`);
+    }
+    for (const [name, value] of Object.entries(fields)) form.fields.set(name, value);
+    return this.#submit(form, form.buttons.find(fits), page.url, returnTo);
   }
 
   /**
@@ -105,8 +127,7 @@ export class Person {
         pages.push(choice.button.name === 'confirm' ? 'logout' : 'consent');
         page = await this.#submit(choice.form, choice.button, page.url, returnTo);
       } else {
-        const text = page.html.replace(/<style[\s\S]*?<\/style>/gi, '').replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim();
-        throw new Error(`nothing to fill in at ${page.url} (${page.status}): ${text.slice(0, 500)}`);
+        throw new Error(`nothing to fill in at ${page.url} (${page.status}): ${words(page.html).slice(0, 500)}`);
       }
     }
     return { url: page.url, pages };
@@ -123,7 +144,7 @@ export class Person {
 
   async #fetch(method, url, body, returnTo, from) {
     for (let hops = 0; hops < 10; hops++) {
-      if (url.href.startsWith(returnTo)) return { returned: true, url };
+      if (returnTo !== undefined && url.href.startsWith(returnTo)) return { returned: true, url };
       const headers = { accept: 'text/html', cookie: this.#jar.header(url) };
       if (method === 'POST') headers.origin = from.origin;
       const answer = await fetch(url, { method, body, headers, redirect: 'manual' });

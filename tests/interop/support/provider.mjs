@@ -3,7 +3,7 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 const binary = process.env.COUNTERSIGN_BIN ?? fileURLToPath(new URL('../../../target/debug/countersign', import.meta.url));
 const startSeconds = 30;
 const stopSeconds = 10;
+const mailSeconds = 10;
 
 /** A loopback port that nothing listens on at this moment. */
 export async function freePort() {
@@ -101,6 +102,20 @@ export class Provider {
     }
     const printed = (await stdout).join('');
     return printed.trim() === '' ? undefined : JSON.parse(printed);
+  }
+
+  /** The newest mail to `address` that `fits`, as a development start keeps it: `{ subject, text, … }`; waits for it. */
+  async mail(address, fits = () => true) {
+    const folder = join(this.folder, 'data/mail');
+    const deadline = Date.now() + mailSeconds * 1000;
+    while (true) {
+      const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.json'));
+      const mails = await Promise.all(names.sort().reverse().map(async (name) => JSON.parse(await readFile(join(folder, name), 'utf8'))));
+      const found = mails.find((mail) => mail.to === address && fits(mail));
+      if (found) return found;
+      if (Date.now() > deadline) throw new Error(`no such mail to ${address} among: ${mails.map(({ subject }) => subject).join(', ')}`);
+      await delay(50);
+    }
   }
 
   async addUser({ email, name, password }) {

@@ -1,13 +1,18 @@
 //! `key`: signing keys.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{CliError, Context, Output};
+use super::{CliError, Context, Output, read_file};
 use crate::{
     jose::rotation::{self, NewKey},
     store::signing_key,
 };
+
+/// The longest file with a private key, in bytes.
+const MAX_JWK_BYTES: u64 = 64 * 1024;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
@@ -16,6 +21,22 @@ pub(super) enum KeyCommand {
     /// Publish a new key. It signs as soon as every client that caches the keys has it.
     Rotate {
         /// Sign with it at once: clients that cached the keys fail until they fetch them again. For emergencies.
+        #[arg(long)]
+        now: bool,
+        /// The key that this one replaces is in other hands: it leaves the JWKS at once, and nothing that it signed counts any more.
+        #[arg(long, value_name = "KID", requires = "now")]
+        compromised: Option<String>,
+    },
+    /// Take a published key that does not sign yet out of the succession. The present one goes on.
+    Retire {
+        /// The key, as `key list` calls it.
+        kid: String,
+    },
+    /// Publish a key that was made elsewhere: a private JWK for RS256. It signs as soon as every client that caches the keys has it.
+    Import {
+        /// The file; - for standard input.
+        file: PathBuf,
+        /// Sign with it at once, as `key rotate --now` does.
         #[arg(long)]
         now: bool,
     },
@@ -43,14 +64,35 @@ pub(super) async fn run(command: KeyCommand, context: Context, out: Output) -> R
                     "published_at": key.times.published_at,
                     "signs_from": key.times.signs_from,
                     "retired_at": key.times.retired_at,
+                    "compromised_at": key.times.compromised_at,
                 })
             });
             out.table(&json.collect(), &["KID", "ALGORITHM", "STATE", "SIGNS FROM", "RETIRED AT"], &rows)
         }
-        KeyCommand::Rotate { now: at_once } => {
-            let NewKey { kid, signs_from } = rotation::rotate(&app.store, &lifetimes, &app.clock, at_once).await?;
-            let text = format!("Published the key {kid}; it signs from {}.", signs_from.to_rfc3339());
-            out.print(&json!({ "kid": kid, "signs_from": signs_from }), text)
+        KeyCommand::Rotate { compromised: Some(compromised), .. } => {
+            let new = rotation::replace_compromised(&app.store, &lifetimes, &app.clock, &compromised).await?;
+            let text = format!(
+                "Published the key {}; it signs from now on. Nothing that {compromised} signed counts any more.\n\
+                 APIs that cached the keys still take it until they fetch them again.",
+                new.kid
+            );
+            out.print(&json!({ "kid": new.kid, "signs_from": new.signs_from, "compromised": compromised }), text)
+        }
+        KeyCommand::Rotate { now: at_once, compromised: None } => {
+            told(&rotation::rotate(&app.store, &lifetimes, &app.clock, at_once).await?, out)
+        }
+        KeyCommand::Retire { kid } => {
+            rotation::retire(&app.store, &lifetimes, &app.clock, &kid).await?;
+            out.print(&json!({ "retired": kid }), format!("The key {kid} is not going to sign."))
+        }
+        KeyCommand::Import { file, now: at_once } => {
+            let jwk = read_file(&file, MAX_JWK_BYTES)?;
+            told(&rotation::import(&app.store, &lifetimes, &app.clock, (jwk.as_bytes(), at_once)).await?, out)
         }
     }
+}
+
+fn told(NewKey { kid, signs_from }: &NewKey, out: Output) -> Result<(), CliError> {
+    let text = format!("Published the key {kid}; it signs from {}.", signs_from.to_rfc3339());
+    out.print(&json!({ "kid": kid, "signs_from": signs_from }), text)
 }

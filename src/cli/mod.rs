@@ -7,7 +7,7 @@
 use std::{
     fmt,
     io::{self, Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -239,4 +239,16 @@ fn read_secret() -> Result<String, CliError> {
         return Err(CliError::new("standard input was empty; the secret is read from there"));
     }
     Ok(secret.to_owned())
+}
+
+/// The text of a file, or of standard input for `-`; no more of it than this.
+fn read_file(file: &Path, most: u64) -> Result<String, CliError> {
+    let read = || {
+        let mut text = String::new();
+        let source: Box<dyn Read> =
+            if file == Path::new("-") { Box::new(io::stdin().lock()) } else { Box::new(std::fs::File::open(file)?) };
+        source.take(most).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    read().map_err(|error: io::Error| CliError::new(format!("{} cannot be read: {error}", file.display())))
 }

@@ -1,10 +1,6 @@
 //! `user import` and `user export`: all people at once, as a table or as JSON.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Read},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
@@ -13,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    CliError, Output, csv,
+    CliError, Output, csv, read_file,
     user::{parse_role, to_json},
 };
 use crate::{
@@ -89,7 +85,7 @@ pub(super) async fn import(
     out: Output,
 ) -> Result<(), CliError> {
     let is_json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-    let text = read(file)?;
+    let text = read_file(file, MAX_BYTES)?;
     let people = match format.unwrap_or(if is_json { Format::Json } else { Format::Csv }) {
         Format::Json => from_json(app, &text)?,
         Format::Csv => from_csv(app, &text)?,
@@ -119,14 +115,6 @@ pub(super) async fn import(
     tx.commit().await?;
     let text = format!("Added {imported}, left {skipped} as they were.");
     out.print(&json!({ "imported": imported, "skipped": skipped }), text)
-}
-
-fn read(file: &Path) -> Result<String, CliError> {
-    let mut text = String::new();
-    let source: Box<dyn Read> =
-        if file == Path::new("-") { Box::new(io::stdin().lock()) } else { Box::new(std::fs::File::open(file)?) };
-    source.take(MAX_BYTES).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 fn from_json(app: &App, text: &str) -> Result<Vec<Person>, CliError> {

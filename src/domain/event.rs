@@ -82,6 +82,10 @@ pub enum Event {
     ApiChanged { api: String, change: Change },
     /// A signing key was made.
     KeyPublished { kid: String, at_once: bool },
+    /// A signing key is never to sign.
+    KeySkipped { kid: String },
+    /// A signing key is in other hands. Nothing that it signed counts any more.
+    KeyCompromised { kid: String },
 }
 
 /// Who took something away.
@@ -168,6 +172,8 @@ impl Event {
             Self::ClientChanged { .. } => "client.changed",
             Self::ApiChanged { .. } => "api.changed",
             Self::KeyPublished { .. } => "key.published",
+            Self::KeySkipped { .. } => "key.skipped",
+            Self::KeyCompromised { .. } => "key.compromised",
         }
     }
 
@@ -193,6 +199,7 @@ impl Event {
             Self::ClientChanged { change } => json!({ "change": change.as_str() }),
             Self::ApiChanged { api, change } => json!({ "api": api, "change": change.as_str() }),
             Self::KeyPublished { kid, at_once } => json!({ "kid": kid, "at_once": at_once }),
+            Self::KeySkipped { kid } | Self::KeyCompromised { kid } => json!({ "kid": kid }),
             Self::LoginFailed
             | Self::LoginThrottled
             | Self::SecondFactorFailed

@@ -13,6 +13,8 @@ pub struct KeyTimes {
     pub signs_from: DateTime<Utc>,
     /// When its successor took over.
     pub retired_at: Option<DateTime<Utc>>,
+    /// When an operator said that it is in other hands.
+    pub compromised_at: Option<DateTime<Utc>>,
 }
 
 /// How long each step lasts.
@@ -49,6 +51,8 @@ pub enum KeyState {
     Retired,
     /// Out of the JWKS, kept for hints of our own (OpenID Connect RP-Initiated Logout §4).
     Withdrawn,
+    /// In other hands: nothing that it signed counts any more, for anybody.
+    Compromised,
     /// Of no more use.
     Expired,
 }
@@ -61,6 +65,7 @@ impl KeyState {
             Self::Signing => "signing",
             Self::Retired => "retired",
             Self::Withdrawn => "withdrawn",
+            Self::Compromised => "compromised",
             Self::Expired => "expired",
         }
     }
@@ -69,7 +74,15 @@ impl KeyState {
     pub fn is_public(self) -> bool {
         match self {
             Self::Published | Self::Signing | Self::Retired => true,
-            Self::Withdrawn | Self::Expired => false,
+            Self::Withdrawn | Self::Compromised | Self::Expired => false,
+        }
+    }
+
+    /// Whether what it signed is still known as ours, be it as a hint alone.
+    pub fn is_ours(self) -> bool {
+        match self {
+            Self::Published | Self::Signing | Self::Retired | Self::Withdrawn => true,
+            Self::Compromised | Self::Expired => false,
         }
     }
 }
@@ -77,6 +90,10 @@ impl KeyState {
 impl KeyTimes {
     /// Where in its life the key is.
     pub fn state(&self, lifetimes: &KeyLifetimes, now: DateTime<Utc>) -> KeyState {
+        if let Some(compromised_at) = self.compromised_at {
+            // Kept for as long as any other, so that operators see what became of it.
+            return if now < compromised_at + lifetimes.hint { KeyState::Compromised } else { KeyState::Expired };
+        }
         match self.retired_at {
             Some(retired_at) if now >= retired_at => {
                 let out_of_jwks = retired_at + lifetimes.token + lifetimes.jwks_cache;
@@ -119,14 +136,24 @@ mod tests {
     #[test]
     fn a_key_is_public_before_and_after_it_signs() {
         use KeyState::{Expired, Published, Retired, Signing, Withdrawn};
-        let key = KeyTimes { published_at: at(0), signs_from: at(10), retired_at: Some(at(110)) };
+        let key = KeyTimes { published_at: at(0), signs_from: at(10), retired_at: Some(at(110)), compromised_at: None };
         let states = [0, 10, 109, 110, 124, 125, 159, 160].map(|now| key.state(&LIFETIMES, at(now)));
         assert_eq!(states, [Published, Signing, Signing, Retired, Retired, Withdrawn, Withdrawn, Expired]);
     }
 
     #[test]
+    fn a_compromised_key_is_worth_nothing_wherever_in_its_life_it_was() {
+        for retired_at in [None, Some(at(20))] {
+            let key = KeyTimes { published_at: at(0), signs_from: at(0), retired_at, compromised_at: Some(at(30)) };
+            let state = key.state(&LIFETIMES, at(30));
+            assert_eq!((state, state.is_public(), state.is_ours()), (KeyState::Compromised, false, false));
+            assert_eq!(key.state(&LIFETIMES, at(80)), KeyState::Expired);
+        }
+    }
+
+    #[test]
     fn a_successor_is_made_one_cache_time_early_and_a_second_for_the_nodes() {
-        let key = KeyTimes { published_at: at(0), signs_from: at(0), retired_at: None };
+        let key = KeyTimes { published_at: at(0), signs_from: at(0), retired_at: None, compromised_at: None };
         assert!(!needs_successor(Some(&key), &LIFETIMES, at(88)));
         assert!(needs_successor(Some(&key), &LIFETIMES, at(89)));
         assert!(needs_successor(None, &LIFETIMES, at(0)));

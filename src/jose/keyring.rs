@@ -108,10 +108,15 @@ impl Keyring {
         signing.or_else(|| loaded.keys.iter().find(waiting)).map(|key| sign(&key.signer))
     }
 
-    /// Uses the key with this id, if it is one of ours, whether or not others still see it.
-    pub(super) fn verify_with<R>(&self, kid: &str, verify: impl FnOnce(&Verifier) -> R) -> Option<R> {
-        let loaded = self.loaded();
-        loaded.keys.iter().find(|key| key.public.kid() == Some(kid)).map(|key| verify(&key.verifier))
+    /// Uses the key with this id, if it is one of ours at this time, whether or not others still see it.
+    pub(super) fn verify_with<R>(
+        &self,
+        kid: &str,
+        now: DateTime<Utc>,
+        verify: impl FnOnce(&Verifier) -> R,
+    ) -> Option<R> {
+        let is_ours = |key: &&Key| key.public.kid() == Some(kid) && key.times.state(&self.lifetimes, now).is_ours();
+        self.loaded().keys.iter().find(is_ours).map(|key| verify(&key.verifier))
     }
 
     /// The same, with keys alone that others see at this time: what others could not verify is not accepted from them either.

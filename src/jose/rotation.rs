@@ -1,4 +1,5 @@
-//! New signing keys: the first one, successors in time, and one at once in an emergency.
+//! Signing keys: the first one, successors in time or at once in an emergency, keys that came from elsewhere, and the end of those
+//! that are in other hands.
 
 use chrono::{DateTime, Utc};
 use countersign_jose::{Algorithm, KeyError, PrivateKey};
@@ -24,6 +25,35 @@ pub enum RotationError {
     /// The work was cut off.
     #[error("the generation of a signing key was cut off")]
     Cancelled(#[from] tokio::task::JoinError),
+    /// It signs by another algorithm than ours.
+    #[error("the key is for {0}; tokens are signed by RS256")]
+    Algorithm(Algorithm),
+    /// It is there already.
+    #[error("the key {0} is there already")]
+    Known(String),
+    /// No key has this name.
+    #[error("there is no key {0}; `countersign key list` shows all")]
+    Unknown(String),
+    /// It is known to be in other hands.
+    #[error("the key {0} is known to be compromised already")]
+    Compromised(String),
+    /// Only a key that does not sign yet can be taken out of the succession.
+    #[error("the key {kid} is {state}; only one that is published and does not sign yet can be retired early. {advice}", state = .state.as_str(), advice = advice(*.state))]
+    NotWaiting {
+        /// Which one.
+        kid: String,
+        /// Where in its life it is.
+        state: KeyState,
+    },
+}
+
+fn advice(state: KeyState) -> &'static str {
+    match state {
+        KeyState::Signing => "`countersign key rotate` publishes another, which takes over",
+        KeyState::Published | KeyState::Retired | KeyState::Withdrawn | KeyState::Compromised | KeyState::Expired => {
+            "It signs no more anyway"
+        }
+    }
 }
 
 /// Makes the first key, or a successor when it is time, and removes keys that nobody needs. Safe on several nodes at once.
@@ -74,15 +104,88 @@ pub async fn rotate(
     at_once: bool,
 ) -> Result<NewKey, RotationError> {
     let private = generate().await?;
+    succeed(store, lifetimes, clock, &Successor { private, at_once, compromised: None }).await
+}
+
+/// Makes a key that signs at once, in place of one that is in other hands: nothing that that one signed counts from now on.
+pub async fn replace_compromised(
+    store: &Store,
+    lifetimes: &KeyLifetimes,
+    clock: &Clock,
+    compromised: &str,
+) -> Result<NewKey, RotationError> {
+    let private = generate().await?;
+    succeed(store, lifetimes, clock, &Successor { private, at_once: true, compromised: Some(compromised) }).await
+}
+
+/// Takes a private JWK that was made elsewhere. It signs as soon as every cache of the JWKS has it, or `at_once`.
+pub async fn import(
+    store: &Store,
+    lifetimes: &KeyLifetimes,
+    clock: &Clock,
+    (jwk, at_once): (&[u8], bool),
+) -> Result<NewKey, RotationError> {
+    let private = PrivateKey::from_jwk_bytes(jwk)?;
+    if private.algorithm() != Algorithm::RS256 {
+        return Err(RotationError::Algorithm(private.algorithm()));
+    }
+    succeed(store, lifetimes, clock, &Successor { private, at_once, compromised: None }).await
+}
+
+/// Takes a key that does not sign yet out of the succession. The present one goes on, until the next one takes over.
+pub async fn retire(store: &Store, lifetimes: &KeyLifetimes, clock: &Clock, kid: &str) -> Result<(), RotationError> {
     let mut tx = store.write().await?;
     signing_key::lock(&mut tx).await?;
     let now = clock.now();
-    // Without any key nobody can have cached anything.
-    let at_once = at_once || signing_key::all(&mut tx).await?.is_empty();
-    let signs_from = if at_once { now } else { now + lifetimes.lead() };
-    insert(&mut tx, &private, now, signs_from).await?;
+    let stored = signing_key::all(&mut tx).await?;
+    let found = stored.iter().find(|key| key.kid == kid).ok_or_else(|| RotationError::Unknown(kid.to_owned()))?;
+    match found.times.state(lifetimes, now) {
+        KeyState::Published => {}
+        state => return Err(RotationError::NotWaiting { kid: kid.to_owned(), state }),
+    }
+    signing_key::skip(&mut tx, kid, now).await?;
+    audit::record(&mut tx, &AuditEntry::new(Event::KeySkipped { kid: kid.to_owned() }), now).await?;
     tx.commit().await?;
-    Ok(NewKey { kid: private.kid().to_owned(), signs_from })
+    Ok(())
+}
+
+/// A key that takes over.
+struct Successor<'a> {
+    private: PrivateKey,
+    at_once: bool,
+    /// The one that is in other hands.
+    compromised: Option<&'a str>,
+}
+
+async fn succeed(
+    store: &Store,
+    lifetimes: &KeyLifetimes,
+    clock: &Clock,
+    successor: &Successor<'_>,
+) -> Result<NewKey, RotationError> {
+    let mut tx = store.write().await?;
+    signing_key::lock(&mut tx).await?;
+    let now = clock.now();
+    let stored = signing_key::all(&mut tx).await?;
+    let has = |kid: &str| stored.iter().any(|key| key.kid == kid);
+    let kid = successor.private.kid();
+    if has(kid) {
+        return Err(RotationError::Known(kid.to_owned()));
+    }
+    if let Some(compromised) = successor.compromised {
+        if !has(compromised) {
+            return Err(RotationError::Unknown(compromised.to_owned()));
+        }
+        if !signing_key::compromise(&mut tx, compromised, now).await? {
+            return Err(RotationError::Compromised(compromised.to_owned()));
+        }
+        audit::record(&mut tx, &AuditEntry::new(Event::KeyCompromised { kid: compromised.to_owned() }), now).await?;
+    }
+    // Without any key nobody can have cached anything.
+    let signs_from = if successor.at_once || stored.is_empty() { now } else { now + lifetimes.lead() };
+    insert(&mut tx, &successor.private, now, signs_from).await?;
+    tx.commit().await?;
+    Ok(NewKey { kid: kid.to_owned(), signs_from })
 }
 
 fn newest(stored: &[signing_key::StoredKey]) -> Option<&KeyTimes> {
@@ -103,7 +206,7 @@ async fn insert(
         kid: private.kid().to_owned(),
         algorithm: private.algorithm().to_string(),
         private_jwk: private.to_jwk_bytes(),
-        times: KeyTimes { published_at: now, signs_from, retired_at: None },
+        times: KeyTimes { published_at: now, signs_from, retired_at: None, compromised_at: None },
     };
     signing_key::insert(tx, &stored).await?;
     let event = Event::KeyPublished { kid: stored.kid, at_once: signs_from == now };

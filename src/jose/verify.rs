@@ -67,13 +67,13 @@ pub struct Hint {
 }
 
 /// Reads an `id_token_hint`. One that has expired is fine (OpenID Connect RP-Initiated Logout §4).
-pub fn verify_hint(token: &str, keyring: &Keyring, issuer: &str) -> Result<Hint, HintError> {
+pub fn verify_hint(token: &str, keyring: &Keyring, issuer: &str, now: DateTime<Utc>) -> Result<Hint, HintError> {
     let token = Unverified::parse(token).map_err(|_| HintError)?;
     if token.typ() != Some(claims::ID_TOKEN_TYPE) {
         return Err(HintError);
     }
     let kid = token.kid().ok_or(HintError)?;
-    let verified = keyring.verify_with(kid, |verifier| token.verify(verifier)).ok_or(HintError)?;
+    let verified = keyring.verify_with(kid, now, |verifier| token.verify(verifier)).ok_or(HintError)?;
     let claims: IdTokenClaims = verified.map_err(|_| HintError)?;
     if claims.iss != issuer {
         return Err(HintError);

@@ -120,7 +120,8 @@ async fn parse(app: &App, issuer: &Issuer, parameters: &Parameters) -> Result<Lo
     if parameters.has_repeated() {
         return refused("error-logout-repeated");
     }
-    let hint = match parameters.get("id_token_hint").map(|hint| verify_hint(hint, &issuer.keyring, &issuer.url)) {
+    let verify = |hint| verify_hint(hint, &issuer.keyring, &issuer.url, app.clock.now());
+    let hint = match parameters.get("id_token_hint").map(verify) {
         None => None,
         Some(Ok(hint)) => Some(hint),
         Some(Err(_)) => return refused("error-logout-hint"),

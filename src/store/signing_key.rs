@@ -27,7 +27,7 @@ impl std::fmt::Debug for StoredKey {
     }
 }
 
-type Columns = (String, String, Vec<u8>, DateTime<Utc>, DateTime<Utc>, Option<DateTime<Utc>>);
+type Columns = (String, String, Vec<u8>, DateTime<Utc>, DateTime<Utc>, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 /// Stores a key and lets it take over: every other one that would still sign at that time retires then.
 pub async fn insert(tx: &mut Tx, key: &StoredKey) -> Result<(), StoreError> {
@@ -54,13 +54,15 @@ pub async fn insert(tx: &mut Tx, key: &StoredKey) -> Result<(), StoreError> {
 pub async fn all(tx: &mut Tx) -> Result<Vec<StoredKey>, StoreError> {
     let rows: Vec<Columns> = fetch_all!(
         tx,
-        "SELECT kid, algorithm, sealed, published_at, signs_from, retired_at FROM signing_key ORDER BY signs_from, kid",
+        "SELECT kid, algorithm, sealed, published_at, signs_from, retired_at, compromised_at FROM signing_key
+         ORDER BY signs_from, kid",
     )?;
     let inner = tx.inner();
     rows.into_iter()
-        .map(|(kid, algorithm, sealed, published_at, signs_from, retired_at)| {
+        .map(|(kid, algorithm, sealed, published_at, signs_from, retired_at, compromised_at)| {
             let private_jwk = inner.secrets.open(&sealed, kid.as_bytes())?;
-            Ok(StoredKey { kid, algorithm, private_jwk, times: KeyTimes { published_at, signs_from, retired_at } })
+            let times = KeyTimes { published_at, signs_from, retired_at, compromised_at };
+            Ok(StoredKey { kid, algorithm, private_jwk, times })
         })
         .collect()
 }
@@ -76,6 +78,33 @@ pub async fn check_seal(tx: &mut Tx) -> Result<(), StoreError> {
         tx.inner().secrets.open(&sealed, kid.as_bytes())?;
     }
     Ok(())
+}
+
+/// Notes that a key is in other hands; it signs no more. `false` when there is none of this name, or that is known already.
+pub async fn compromise(tx: &mut Tx, kid: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let noted = execute!(
+        tx,
+        "UPDATE signing_key SET compromised_at = $2,
+             retired_at = CASE WHEN retired_at < $2 THEN retired_at ELSE $2 END
+         WHERE kid = $1 AND compromised_at IS NULL",
+        kid,
+        now,
+    )?;
+    announce(tx, Changed::Key).await?;
+    Ok(noted == 1)
+}
+
+/// Takes a key out of the order of succession: it never signs, and the one before it goes on until the next one takes over.
+pub async fn skip(tx: &mut Tx, kid: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+    execute!(tx, "UPDATE signing_key SET retired_at = $2 WHERE kid = $1", kid, now)?;
+    execute!(
+        tx,
+        "UPDATE signing_key SET retired_at = (SELECT MIN(next.signs_from) FROM signing_key next
+             WHERE next.signs_from > $1 AND (next.retired_at IS NULL OR next.retired_at > $1))
+         WHERE signs_from <= $1 AND retired_at > $1",
+        now,
+    )?;
+    announce(tx, Changed::Key).await
 }
 
 /// Removes a key that nobody needs any more.

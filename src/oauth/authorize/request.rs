@@ -137,7 +137,7 @@ fn read(
     };
     let hinted_user = match parameters.get("id_token_hint") {
         None => None,
-        Some(hint) => match verify_hint(hint, &issuer.keyring, &issuer.url) {
+        Some(hint) => match verify_hint(hint, &issuer.keyring, &issuer.url, app.clock.now()) {
             Ok(hint) => Some(hint.user),
             Err(_) => return invalid("id_token_hint is not an ID token of this issuer"),
         },

@@ -1,6 +1,7 @@
 //! `countersign key`.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use countersign_jose::{Algorithm, PrivateKey};
 use serde_json::{Value, json};
 
 use super::{machine::Machine, running::Running};
@@ -52,7 +53,7 @@ async fn nothing_of_a_private_key_is_printed() {
     let names: std::collections::BTreeSet<_> = listed[0].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
         names.into_iter().collect::<Vec<_>>(),
-        ["algorithm", "kid", "published_at", "retired_at", "signs_from", "state"]
+        ["algorithm", "compromised_at", "kid", "published_at", "retired_at", "signs_from", "state"]
     );
 }
 
@@ -74,4 +75,38 @@ async fn a_running_server_publishes_a_new_key_soon_and_signs_with_it_when_it_is_
     let urgent = machine.json(&["key", "rotate", "--now"])["kid"].clone();
     server.soon(async || signing_kid().await == urgent).await;
     assert!(published(&server, &first).await, "tokens that it signed are still about");
+}
+
+#[tokio::test]
+async fn a_running_server_forgets_a_compromised_key_soon() {
+    let machine = Machine::new().await;
+    let server = machine.serve().await;
+    let (leaked, _) = states(&machine).remove(0);
+    let kid = leaked.as_str().unwrap();
+    machine.run(&["key", "rotate", "--compromised", kid]).assert_misused("--now");
+    machine
+        .run(&["key", "rotate", "--now", "--compromised", "no-such-key"])
+        .assert_fails("there is no key no-such-key");
+    let text = machine.run(&["key", "rotate", "--now", "--compromised", kid]).assert_ok();
+    assert!(text.contains("Nothing that") && text.contains(kid), "{text}");
+    server.soon(async || !published(&server, &leaked).await).await;
+    assert!(states(&machine).contains(&(leaked.clone(), json!("compromised"))));
+    machine.run(&["key", "rotate", "--now", "--compromised", kid]).assert_fails("compromised already");
+}
+
+#[tokio::test]
+async fn keys_come_from_files_and_go_before_they_sign() {
+    let machine = Machine::migrated().await;
+    let first = machine.json(&["key", "rotate"])["kid"].clone();
+    let jwk = PrivateKey::generate(Algorithm::RS256).unwrap();
+    std::fs::write(machine.folder().join("key.json"), jwk.to_jwk_bytes()).unwrap();
+    let imported = machine.json(&["key", "import", "key.json"])["kid"].clone();
+    assert_eq!(imported, json!(jwk.kid()));
+    assert!(states(&machine).contains(&(imported.clone(), json!("published"))));
+    machine.run(&["key", "import", "key.json"]).assert_fails("is there already");
+    machine.run(&["key", "import", "none.json"]).assert_fails("none.json cannot be read");
+    machine.run(&["key", "retire", first.as_str().unwrap()]).assert_fails("is signing");
+    machine.run(&["key", "retire", jwk.kid()]).assert_ok();
+    let expected = [(first, json!("signing")), (imported, json!("retired"))];
+    assert!(expected.iter().all(|state| states(&machine).contains(state)), "{:?}", states(&machine));
 }

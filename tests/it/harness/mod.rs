@@ -398,7 +398,7 @@ async fn seed_signing_key(app: &App, now: DateTime<Utc>) {
         kid: PrivateKey::from_jwk_bytes(jwk).unwrap().kid().to_owned(),
         algorithm: "RS256".to_owned(),
         private_jwk: jwk.clone(),
-        times: KeyTimes { published_at: now, signs_from: now, retired_at: None },
+        times: KeyTimes { published_at: now, signs_from: now, retired_at: None, compromised_at: None },
     };
     let mut tx = app.store.write().await.unwrap();
     signing_key::insert(&mut tx, &key).await.unwrap();

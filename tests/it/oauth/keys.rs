@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use countersign::{jose::rotation, store::signing_key};
+use countersign_jose::{Algorithm, PrivateKey};
 use countersign_types::{ClientAuthMethod, GrantType};
 
 use crate::harness::{Server, TestClient, confidential, jose_header};
@@ -120,6 +121,113 @@ async fn now_overtakes_a_successor_that_was_published_already() {
         server.advance(TimeDelta::minutes(minutes));
         let kid = signing_kid(&server).await;
         assert!(kid == emergency && kid != waiting);
+    }
+}
+
+/// Says that a key is in other hands, as `countersign key rotate --now --compromised KID` does: the new one.
+async fn compromise(server: &Server, kid: &str) -> String {
+    let (app, keyring) = (&server.app, &server.issuer.keyring);
+    let new = rotation::replace_compromised(&app.store, keyring.lifetimes(), &server.clock, kid).await.unwrap();
+    server.follow_changes().await;
+    new.kid
+}
+
+#[tokio::test]
+async fn nothing_that_a_compromised_key_signed_counts_any_more() {
+    let server = start().await;
+    server.add_client("app", confidential(ClientAuthMethod::ClientSecretBasic, |_| {})).await;
+    server.add_user("ada@example.com", None).await;
+    let mut browser = server.browser();
+    let code = browser.code("app", "ada@example.com", "openid offline_access").await;
+    let tokens = server.exchange("app", &code).await.json();
+    let token = |name: &str| tokens[name].as_str().unwrap();
+    let service = server.token("service", &[("grant_type", "client_credentials")]).await.json();
+    assert_eq!(server.userinfo(token("access_token")).await.status, 200);
+    let old = signing_kid(&server).await;
+
+    let new = compromise(&server, &old).await;
+
+    assert_eq!(
+        (published_kids(&server).await, signing_kid(&server).await),
+        (BTreeSet::from([new.clone()]), new.clone())
+    );
+    assert_eq!(server.userinfo(token("access_token")).await.status, 401);
+    for (client, dead) in [("app", token("access_token")), ("service", service["access_token"].as_str().unwrap())] {
+        assert_eq!(server.introspect(client, dead).await["active"], false);
+    }
+    // Not even as a hint.
+    browser.authorize("app", &[("id_token_hint", token("id_token"))]).await.assert_refused("invalid_request");
+    assert_eq!(browser.get(&format!("/logout?id_token_hint={}", token("id_token"))).await.status, 400);
+    // What was never signed lives on, under the new key.
+    let refreshed = server.refresh("app", token("refresh_token")).await.json();
+    assert_eq!(jose_header(refreshed["access_token"].as_str().unwrap())["kid"], new);
+    assert_eq!(server.userinfo(refreshed["access_token"].as_str().unwrap()).await.status, 200);
+    let kinds: Vec<_> = server.audit(20).await.into_iter().map(|row| row.kind).collect();
+    assert!(kinds.contains(&"key.compromised".to_owned()), "{kinds:?}");
+    let server = server.restart().await;
+    assert_eq!(published_kids(&server).await, BTreeSet::from([new]));
+}
+
+#[tokio::test]
+async fn a_retired_key_or_one_that_waits_can_be_compromised_too() {
+    for is_waiting in [false, true] {
+        let server = start().await;
+        let first = signing_kid(&server).await;
+        let second = rotate(&server, !is_waiting).await;
+        let bad = if is_waiting { second.clone() } else { first.clone() };
+        let new = compromise(&server, &bad).await;
+        let published = published_kids(&server).await;
+        assert!(!published.contains(&bad) && published.contains(&new), "{is_waiting}");
+        for hours in [0, 2, 2] {
+            server.advance(TimeDelta::hours(hours));
+            assert_eq!(signing_kid(&server).await, new, "{is_waiting}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_waits_can_be_taken_out_of_the_succession() {
+    let server = start().await;
+    let first = signing_kid(&server).await;
+    let waiting = rotate(&server, false).await;
+    let (store, keyring, clock) = (&server.app.store, &server.issuer.keyring, &server.clock);
+    rotation::retire(store, keyring.lifetimes(), clock, &waiting).await.unwrap();
+    server.follow_changes().await;
+    server.advance(TimeDelta::hours(2));
+    assert_eq!(signing_kid(&server).await, first);
+    for kid in [&first, &waiting] {
+        let refused = rotation::retire(store, keyring.lifetimes(), clock, kid).await.unwrap_err();
+        assert!(refused.to_string().contains("only one that is published"), "{refused}");
+    }
+    // In time another is made, as if there had been none.
+    server.advance(TimeDelta::days(90) - TimeDelta::hours(3));
+    server.keep_house().await;
+    server.advance(TimeDelta::hours(2));
+    let third = signing_kid(&server).await;
+    assert!(third != first && third != waiting);
+}
+
+#[tokio::test]
+async fn a_key_from_elsewhere_is_published_before_it_signs() {
+    let server = start().await;
+    let old = signing_kid(&server).await;
+    let (store, keyring, clock) = (&server.app.store, &server.issuer.keyring, &server.clock);
+    let generate = |algorithm| PrivateKey::generate(algorithm).unwrap().to_jwk_bytes();
+    let jwk = generate(Algorithm::RS256);
+    let new = rotation::import(store, keyring.lifetimes(), clock, (&jwk, false)).await.unwrap();
+    server.follow_changes().await;
+    assert_eq!(published_kids(&server).await, BTreeSet::from([old.clone(), new.kid.clone()]));
+    assert_eq!(signing_kid(&server).await, old);
+    server.advance(TimeDelta::hours(1) + TimeDelta::seconds(1));
+    assert_eq!(signing_kid(&server).await, new.kid);
+    for (jwk, words) in [
+        (jwk, "is there already"),
+        (generate(Algorithm::ES256), "tokens are signed by RS256"),
+        (b"{\"kty\":\"RSA\"}".to_vec(), "the JWK member alg"),
+        (b"-----BEGIN PRIVATE KEY-----".to_vec(), "is not a JSON object"),
+    ] {
+        let refused = rotation::import(store, keyring.lifetimes(), clock, (&jwk, false)).await.unwrap_err();
+        assert!(refused.to_string().contains(words), "{refused}");
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     app::{App, Issuer},
     http::{
         error_page::{self, ErrorPage},
-        headers,
+        headers, request_id,
         state::AppState,
     },
     oauth::{self, authorize, end_session, introspection, metadata, revocation, token, userinfo},
@@ -56,6 +56,7 @@ pub fn router(app: Arc<App>, issuer: Arc<Issuer>) -> Router {
         .fallback(async || ErrorPage::not_found())
         .layer(middleware::from_fn_with_state(state.clone(), error_page::render))
         .layer(middleware::from_fn_with_state(state.clone(), headers::secure))
+        .layer(middleware::from_fn_with_state(state.clone(), request_id::name))
         // Outermost: a defect in one request must not take the others down.
         .layer(CatchPanicLayer::new())
         .with_state(RouterState { state, discovery: Arc::default() })

@@ -20,6 +20,10 @@ pub const CLIENT_FORM_POLICY: &str =
 /// For everything that is not a page.
 const DOCUMENT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
+/// What no page of ours needs, and so none may use.
+const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), \
+     microphone=(), payment=(), usb=()";
+
 /// Adds what is missing to an answer.
 pub async fn secure(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
@@ -28,6 +32,9 @@ pub async fn secure(State(state): State<AppState>, request: Request, next: Next)
     add(headers, header::REFERRER_POLICY, "no-referrer");
     add(headers, header::CONTENT_SECURITY_POLICY, DOCUMENT_POLICY);
     add(headers, header::X_FRAME_OPTIONS, "DENY");
+    add(headers, HeaderName::from_static("permissions-policy"), PERMISSIONS);
+    // Whom an answer is for is decided by CORS; nobody embeds one without it.
+    add(headers, HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     // Only who knows that an answer is everybody's says so itself.
     add(headers, header::CACHE_CONTROL, "no-store");
     if !state.app.is_development() {
@@ -41,8 +48,13 @@ fn add(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
 }
 
 /// A page's own headers: it is never kept, may do nothing but what its policy says, and is in its reader's language.
-pub fn page(policy: &'static str, frame: &Frame) -> [(HeaderName, HeaderValue); 4] {
+///
+/// Pages that an app's request passes through may have been opened by the app in a window of its own, which waits there for the
+/// answer: they leave it its way back. All others cut themselves off from whoever opened them.
+pub fn page(policy: &'static str, frame: &Frame) -> [(HeaderName, HeaderValue); 5] {
+    let opener = if policy == CLIENT_FORM_POLICY { "unsafe-none" } else { "same-origin" };
     [
+        (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static(opener)),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (header::CONTENT_LANGUAGE, HeaderValue::from_static(frame.language().tag())),

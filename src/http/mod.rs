@@ -9,6 +9,7 @@ pub mod frame;
 pub mod headers;
 pub mod interaction;
 pub mod owner;
+pub mod request_id;
 pub mod session;
 pub mod sign_in;
 pub mod state;

@@ -150,7 +150,7 @@ fn show(
     (purpose, filled): (&Purpose, Filled<'_>),
 ) -> Response {
     let status = if filled.is_wrong { WRONG_INPUT } else { StatusCode::OK };
-    let (headers, csrf) = (page(PAGE_POLICY, &frame), csrf::token(app, visitor));
+    let (headers, csrf) = (page(purpose.policy(), &frame), csrf::token(app, visitor));
     let (action, login) = (with_request(asked.path(), purpose), with_request("/login", purpose));
     let (name, is_wrong) = (shorten(filled.name).to_owned(), filled.is_wrong);
     match asked {

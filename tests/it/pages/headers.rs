@@ -4,7 +4,10 @@ use countersign::store::link::LinkPurpose;
 use countersign_types::ClientAuthMethod;
 
 use super::ADA;
-use crate::harness::{Reply, Server, confidential};
+use axum::body::Body;
+use http::Request;
+
+use crate::harness::{Log, Reply, Server, confidential};
 
 const PAGE: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; \
                     frame-ancestors 'none'";
@@ -69,6 +72,8 @@ async fn assert_every_page_is_safe(server: &Server, transport_security: Option<&
             ("referrer-policy", Some("no-referrer")),
             ("x-content-type-options", Some("nosniff")),
             ("x-frame-options", Some("DENY")),
+            ("cross-origin-resource-policy", Some("same-origin")),
+            ("cross-origin-opener-policy", Some(if policy == PAGE { "same-origin" } else { "unsafe-none" })),
             ("content-language", Some("en")),
             ("vary", Some("Accept-Language, Cookie")),
             ("strict-transport-security", transport_security),
@@ -76,6 +81,7 @@ async fn assert_every_page_is_safe(server: &Server, transport_security: Option<&
         ] {
             assert_eq!(page.header(header), value, "{name}: {header}");
         }
+        assert!(page.header("permissions-policy").unwrap().contains("camera=()"), "{name}");
         let html = page.text();
         let forms: Vec<_> = html.split("<form").skip(1).map(|form| form.split("</form>").next().unwrap()).collect();
         for form in forms {
@@ -106,4 +112,34 @@ async fn redirects_between_pages_are_not_kept() {
     for redirect in [signed_in, to_consent] {
         assert_eq!((redirect.status, redirect.header("cache-control")), (303, Some("no-store")));
     }
+}
+
+#[tokio::test]
+async fn every_answer_has_a_name_by_which_it_is_found_in_the_log() {
+    let server = Server::with_settings("trusted_proxies = ['10.0.0.0/8']").await;
+    let mut names = std::collections::BTreeSet::new();
+    for path in ["/", "/token", "/nothing", "/.well-known/jwks.json", "/assets/none.css"] {
+        names.insert(server.get(path).await.header("x-request-id").unwrap().to_owned());
+    }
+    assert_eq!(names.len(), 5, "{names:?}");
+
+    let request = |id: &str| Request::get("/healthz").header("x-request-id", id).body(Body::empty()).unwrap();
+    let given = |reply: Reply| reply.header("x-request-id").unwrap().to_owned();
+    let (proxy, anybody) = ("10.0.0.1".parse().unwrap(), "192.0.2.9".parse().unwrap());
+    assert_eq!(given(server.send_from(proxy, request("edge-17")).await), "edge-17");
+    assert_ne!(given(server.send_from(anybody, request("edge-17")).await), "edge-17");
+    assert_ne!(given(server.send_from(proxy, request("edge 17")).await), "edge 17");
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_logged_under_the_name_of_its_request_and_without_its_query() {
+    let server = super::start().await;
+    let (log, guard) = Log::capture();
+    server.database.execute("DROP TABLE link").await;
+    let reply = server.get("/link?t=a-secret-of-somebody").await;
+    drop(guard);
+    assert_eq!(reply.status, 500);
+    let text = log.text();
+    assert!(text.contains(reply.header("x-request-id").unwrap()) && text.contains("/link"), "{text}");
+    assert!(!text.contains("a-secret"), "{text}");
 }

@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod api;
+mod backup;
 mod check;
 mod client;
 mod csv;
@@ -72,6 +73,16 @@ enum Command {
     /// Signing keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Copy an SQLite database, beside a running server.
+    Backup {
+        /// The copy; it must not exist yet.
+        file: PathBuf,
+    },
+    /// Put a copy in the place of an SQLite database, where no server runs. Everybody signs in again.
+    Restore {
+        /// The copy.
+        file: PathBuf,
+    },
 }
 
 /// Why a command came to nothing, in one line that says what to do.
@@ -113,6 +124,7 @@ macro_rules! from_error {
 from_error!(
     StartError,
     StoreError,
+    crate::store::backup::BackupError,
     io::Error,
     config::ConfigErrors,
     crate::passwords::HashError,
@@ -150,6 +162,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Client(command) => block_on(false, client::run(command, Context(settings?), out)),
         Command::Api(command) => block_on(false, api::run(command, Context(settings?), out)),
         Command::Key(command) => block_on(false, key::run(command, Context(settings?), out)),
+        Command::Backup { file } => block_on(false, backup::back_up(Context(settings?), &file, out)),
+        Command::Restore { file } => block_on(false, backup::restore(settings?, &file, out)),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
         session::{Session, SessionEnd},
     },
     login,
-    store::{audit, session},
+    store::{audit, backup::end_what_may_be_over, session},
 };
 
 #[derive(Debug, Subcommand)]
@@ -34,14 +34,18 @@ pub(super) struct Revoke {
     /// Everything that this person is signed in to, and what outlived earlier sign-ins.
     #[arg(long, value_name = "USER")]
     user: Option<String>,
+    /// Everything that everybody is signed in to, with links and mails on their way: after a database was put back.
+    #[arg(long)]
+    all: bool,
 }
 
 pub(super) async fn run(command: SessionCommand, context: Context, out: Output) -> Result<(), CliError> {
     let app = context.app().await?;
     match command {
         SessionCommand::List { user } => list(&app, user.as_deref(), out).await,
+        SessionCommand::Revoke(Revoke { all: true, .. }) => revoke_everything(&app, out).await,
         SessionCommand::Revoke(Revoke { user: Some(name), .. }) => revoke_all(&app, &name, out).await,
-        SessionCommand::Revoke(Revoke { sid, user: None }) => revoke(&app, sid.unwrap_or_default(), out).await,
+        SessionCommand::Revoke(Revoke { sid, .. }) => revoke(&app, sid.unwrap_or_default(), out).await,
     }
 }
 
@@ -81,6 +85,15 @@ async fn revoke_all(app: &App, name: &str, out: Output) -> Result<(), CliError> 
     tx.commit().await?;
     let ended: Vec<_> = sessions.iter().map(|session| session.id.as_str()).collect();
     out.print(&json!({ "revoked": ended }), format!("Ended all sign-ins of {}; their tokens are dead.", user.email))
+}
+
+async fn revoke_everything(app: &App, out: Output) -> Result<(), CliError> {
+    let mut tx = app.store.write().await?;
+    let now = app.clock.now();
+    end_what_may_be_over(&mut tx, now).await?;
+    audit::record(&mut tx, &AuditEntry::new(Event::SessionsRevoked), now).await?;
+    tx.commit().await?;
+    out.print(&json!({ "revoked": "all" }), "Ended all sign-ins and grants of everybody; their tokens are dead.")
 }
 
 fn row(session: &Session, email: &str) -> Vec<String> {

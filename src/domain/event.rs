@@ -80,6 +80,8 @@ pub enum Event {
     ClientChanged { change: Change },
     /// An API was registered or removed.
     ApiChanged { api: String, change: Change },
+    /// A copy took the place of the database, and ended what may have been over.
+    DatabaseRestored,
     /// A signing key was made.
     KeyPublished { kid: String, at_once: bool },
     /// A signing key is never to sign.
@@ -171,6 +173,7 @@ impl Event {
             Self::MailGivenUp { .. } => "mail.given_up",
             Self::ClientChanged { .. } => "client.changed",
             Self::ApiChanged { .. } => "api.changed",
+            Self::DatabaseRestored => "database.restored",
             Self::KeyPublished { .. } => "key.published",
             Self::KeySkipped { .. } => "key.skipped",
             Self::KeyCompromised { .. } => "key.compromised",
@@ -212,6 +215,7 @@ impl Event {
             | Self::ConsentWithdrawn
             | Self::DataExported
             | Self::UserDeleted
+            | Self::DatabaseRestored
             | Self::CodeReplayed
             | Self::RefreshTokenReplayed
             | Self::FirstAdministratorCreated

@@ -63,6 +63,7 @@ macro_rules! fetch_all {
 pub mod account;
 pub mod api;
 pub mod audit;
+pub mod backup;
 mod cache;
 pub mod change;
 pub mod client;

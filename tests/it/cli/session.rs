@@ -88,3 +88,19 @@ async fn one_sign_in_or_one_person_is_named() {
     machine.run(&["session", "revoke"]).assert_misused("required");
     machine.run(&["session", "revoke", "sid", "--user", "ada"]).assert_misused("cannot be used with");
 }
+
+#[tokio::test]
+async fn all_of_everybody_are_revoked_at_once() {
+    let server = server().await;
+    let machine = Machine::beside(&server);
+    let (adas, bobs) =
+        (server.sign_in("app", ADA, "openid offline_access").await, server.sign_in("app", BOB, "openid").await);
+    machine.run(&["session", "revoke", "--all", "--user", BOB]).assert_misused("cannot be used with");
+    machine.run(&["session", "revoke", "--all"]).assert_ok();
+    for tokens in [&adas, &bobs] {
+        assert_eq!(server.userinfo(text(tokens, "access_token")).await.status, 401);
+        server.refresh("app", text(tokens, "refresh_token")).await.assert_error(400, "invalid_grant");
+    }
+    assert_eq!(machine.json(&["session", "list"]), json!([]));
+    server.sign_in("app", ADA, "openid").await;
+}

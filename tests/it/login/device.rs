@@ -33,7 +33,7 @@ async fn a_session_knows_its_device_and_from_where_it_was_opened() {
     log_in(&mut server.browser(), ADA).await;
     let [session] = sessions(&server, &ada).await.try_into().unwrap();
     assert!(session.device.is_some());
-    assert_eq!((session.address.as_str(), session.label.as_str()), ("192.0.2.1", "A device that we do not know"));
+    assert_eq!((session.address.as_str(), session.label.as_str()), ("192.0.2.1", "Unknown device"));
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ mod backup;
 mod check;
 mod client;
 mod csv;
+mod doctor;
 mod key;
 mod second_factor;
 mod serve;
@@ -73,6 +74,8 @@ enum Command {
     /// Signing keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Look whether everything that a node needs is there; fail if something does not work.
+    Doctor,
     /// Copy an SQLite database, beside a running server.
     Backup {
         /// The copy; it must not exist yet.
@@ -162,6 +165,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Client(command) => block_on(false, client::run(command, Context(settings?), out)),
         Command::Api(command) => block_on(false, api::run(command, Context(settings?), out)),
         Command::Key(command) => block_on(false, key::run(command, Context(settings?), out)),
+        Command::Doctor => block_on(false, doctor::run(settings?, out)),
         Command::Backup { file } => block_on(false, backup::back_up(Context(settings?), &file, out)),
         Command::Restore { file } => block_on(false, backup::restore(settings?, &file, out)),
     }

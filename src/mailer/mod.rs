@@ -137,6 +137,15 @@ impl Mailer {
         }
     }
 
+    /// Whether mails could be sent: the server takes our connection, and our password.
+    pub async fn reach(&self) -> Result<(), MailError> {
+        match &self.way {
+            Way::Smtp(smtp) => smtp.greet().await,
+            Way::Folder(_) => Ok(()),
+            Way::Nowhere => Err(MailError::Nowhere),
+        }
+    }
+
     /// Sends a mail. Once this returns `Ok`, another has taken it over.
     pub async fn send(&self, message: &Message) -> Result<(), MailError> {
         let wire = message.for_wire(&self.sender)?;

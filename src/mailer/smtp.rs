@@ -69,6 +69,15 @@ impl Smtp {
         Self { server, authorities, hello, timeouts, tls: OnceCell::new() }
     }
 
+    /// Opens a connection, and says goodbye.
+    pub(super) async fn greet(&self) -> Result<(), MailError> {
+        let connected = timeout(self.timeouts.connect, self.connect()).await;
+        let mut connection = connected.map_err(|_| MailError::TooSlow)??;
+        // Whatever it answers to that.
+        let _ = timeout(self.timeouts.quit, connection.quit()).await;
+        Ok(())
+    }
+
     /// Sends one mail over a connection of its own.
     pub(super) async fn send(&self, message: &lettre::Message) -> Result<(), MailError> {
         let connected = timeout(self.timeouts.connect, self.connect()).await;

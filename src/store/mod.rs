@@ -6,6 +6,7 @@
 
 use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use sqlx::{
     ConnectOptions, Connection as _, PgConnection, PgPool, Postgres, SqliteConnection, Transaction,
     migrate::Migrator,
@@ -331,6 +332,30 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// How many migrations of this version the database does not have yet.
+    pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
+        let mut tx = self.read().await?;
+        let ours = match &self.0.engine {
+            Engine::Sqlite(_) => &SQLITE_MIGRATIONS,
+            Engine::Postgres(_) => &POSTGRES_MIGRATIONS,
+        };
+        let applied: Vec<(i64,)> = fetch_all!(tx, "SELECT version FROM _sqlx_migrations WHERE success")?;
+        let is_missing = |version: i64| !applied.iter().any(|(applied,)| *applied == version);
+        Ok(ours.iter().filter(|migration| is_missing(migration.version)).count())
+    }
+
+    /// What time it is where the database runs, if that is another machine.
+    pub async fn clock_of_server(&self, tx: &mut Tx) -> Result<Option<DateTime<Utc>>, StoreError> {
+        match &self.0.engine {
+            Engine::Sqlite(_) => Ok(None),
+            Engine::Postgres(_) => {
+                // The one query that asks for it: to compare, never to decide by.
+                let (now,): (DateTime<Utc>,) = fetch_one!(tx, "SELECT clock_timestamp()")?;
+                Ok(Some(now))
+            }
+        }
     }
 
     /// Whether the database answers.

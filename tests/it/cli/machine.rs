@@ -64,6 +64,11 @@ impl Machine {
         self.database.audit_rows().await
     }
 
+    /// Runs a statement behind the program's back.
+    pub async fn execute(&self, sql: &str) {
+        self.database.execute(sql).await;
+    }
+
     pub fn folder(&self) -> &Path {
         self.database.folder()
     }

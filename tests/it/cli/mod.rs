@@ -4,6 +4,7 @@ mod api;
 mod backup;
 mod client;
 mod config;
+mod doctor;
 mod key;
 mod machine;
 mod migrate;

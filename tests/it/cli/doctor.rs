@@ -1,0 +1,112 @@
+//! `countersign doctor`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::machine::Machine;
+use crate::harness::Smtp;
+
+/// What was looked at: the result, and the words.
+type Findings = BTreeMap<String, (String, String)>;
+
+fn findings(printed: &str) -> Findings {
+    let printed: Value = serde_json::from_str(printed).unwrap();
+    let text = |found: &Value, name: &str| found[name].as_str().unwrap().to_owned();
+    let found = printed.as_array().unwrap().iter();
+    found.map(|found| (text(found, "check"), (text(found, "result"), text(found, "finding")))).collect()
+}
+
+/// Looks at a machine where something is bad: the findings, and what is said at the end.
+fn bad(machine: &Machine) -> (Findings, String) {
+    let outcome = machine.run(&["doctor", "--json"]);
+    assert_eq!(outcome.status, Some(1), "{outcome:?}");
+    (findings(&outcome.stdout), outcome.stderr.clone())
+}
+
+#[track_caller]
+fn assert_found(findings: &Findings, check: &str, result: &str, words: &str) {
+    let (found, said) = &findings[check];
+    assert!(found == result && said.contains(words), "{check}: {found}: {said}");
+}
+
+#[tokio::test]
+async fn where_all_is_well_it_says_so() {
+    let machine = Machine::new().await;
+    let server = machine.serve().await;
+    let printed = machine.run(&["doctor", "--json"]).assert_ok();
+    let found = findings(&printed);
+    for check in ["settings", "master key", "database", "clock", "signing keys", "mail", "issuer"] {
+        assert_found(&found, check, "good", "");
+    }
+    assert_found(&found, "redis", "skipped", "redis.url is not set");
+    assert_found(&found, "administrator", "doubtful", "user admin-link");
+    let table = machine.run(&["doctor"]).assert_ok();
+    assert!(table.starts_with("CHECK") && table.contains("openid-configuration answers"), "{table}");
+    drop(server);
+    // Nobody runs now, which may be as it should.
+    assert_found(
+        &findings(&machine.run(&["doctor", "--json"]).assert_ok()),
+        "issuer",
+        "doubtful",
+        "does the server run",
+    );
+}
+
+#[tokio::test]
+async fn what_does_not_work_is_bad_and_says_what_to_do() {
+    let machine = Machine::migrated().await;
+    machine.run(&["key", "rotate"]).assert_ok();
+    let machine = machine.with("REDIS__URL", "redis://127.0.0.1:1");
+    let machine = machine.with("MAIL__URL", "smtp://127.0.0.1:1?tls=none").with("MAIL__FROM", "a@example.com");
+    let (found, said) = bad(&machine);
+    assert_found(&found, "redis", "bad", "redis.url");
+    assert_found(&found, "mail", "bad", "");
+    assert!(said.contains("2 of 9 checks"), "{said}");
+
+    machine.execute("DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)").await;
+    assert_found(&bad(&machine).0, "database", "bad", "countersign migrate");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_behind_what_was_recorded_is_found() {
+    let machine = Machine::migrated().await;
+    machine.run(&["user", "add", "ada@example.com"]).assert_ok();
+    machine.execute("UPDATE audit_event SET at = '2999-01-01T00:00:00+00:00'").await;
+    assert_found(&bad(&machine).0, "clock", "bad", "behind what was recorded last");
+}
+
+#[tokio::test]
+async fn another_master_key_is_found() {
+    let machine = Machine::migrated().await;
+    machine.run(&["key", "rotate"]).assert_ok();
+    machine.write_master_key("others", "YSBtYXN0ZXIga2V5IG9mIHRoaXJ0eS10d28gYnl0ZXM=");
+    let machine = machine.with("KEYS__DIR", "others");
+    let (found, _) = bad(&machine);
+    assert_found(&found, "master key", "bad", "keys.master_file");
+    assert_found(&found, "signing keys", "bad", "");
+}
+
+#[tokio::test]
+async fn without_a_database_everything_else_is_still_looked_at() {
+    let machine = Machine::migrated().await;
+    let machine = machine.with("DATABASE__URL", "postgres://nobody@127.0.0.1:1/none");
+    let (found, _) = bad(&machine);
+    assert_found(&found, "database", "bad", "");
+    for check in ["clock", "signing keys", "administrator", "master key"] {
+        assert_found(&found, check, "skipped", "the database does not answer");
+    }
+    assert_found(&found, "settings", "good", "issuer http://localhost");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_server_is_greeted_and_sent_nothing() {
+    let smtp = Smtp::start().await;
+    let machine = Machine::migrated().await;
+    let set =
+        |machine: Machine, (name, value): (&str, String)| machine.with(name.trim_start_matches("COUNTERSIGN_"), &value);
+    let machine = smtp.variables().into_iter().fold(machine, set);
+    let printed = machine.run(&["doctor", "--json"]).assert_ok();
+    assert_found(&findings(&printed), "mail", "good", "takes our connection");
+    assert!(smtp.taken().is_empty());
+}

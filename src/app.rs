@@ -11,6 +11,7 @@ use crate::{
     looks::{LogoError, Looks},
     mailer::{self, Mailer},
     master_key::{MasterKey, MasterKeyError, SealingKey},
+    metrics::Metrics,
     outbound::{CaFileError, Outbound},
     passwords::{HashError, Passwords},
     random::Random,
@@ -38,6 +39,8 @@ pub struct App {
     pub clock: Clock,
     /// Random bytes.
     pub random: Random,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Keys derived for one purpose each.
     pub keys: PurposeKeys,
 }
@@ -134,6 +137,7 @@ impl App {
                 stand_in: master.derive("password hashes that stand in"),
                 second_factor: master.derive("second factors on their way through browsers"),
             },
+            metrics: Metrics::new(store.events()),
             settings,
             store,
             clock,

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `crates/` | what both sides of the wire share: words, signatures, the API's side |
 //! | [`domain`] | the rules: types and decisions without IO |
-//! | [`config`], [`clock`], [`random`], [`master_key`] | settings, time, randomness and the key that protects what is stored |
+//! | [`config`], [`clock`], [`random`], [`metrics`], [`master_key`] | settings, time, randomness, what is counted, and the key that protects what is stored |
 //! | [`text`] | what people read, in every language |
 //! | [`store`], [`ephemeral`], [`outbound`], [`mailer`], [`jose`], [`passwords`] | durable rows, counters that expire, fetching from others, sending mails, our own keys, hashing |
 //! | [`looks`] | name, logo and colours of the house |
@@ -31,6 +31,7 @@ pub mod login;
 pub mod looks;
 pub mod mailer;
 pub mod master_key;
+pub mod metrics;
 pub mod oauth;
 pub mod outbound;
 pub mod pages;

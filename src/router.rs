@@ -11,11 +11,11 @@ use axum::{
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    admin::health,
+    admin::{health, metrics},
     app::{App, Issuer},
     http::{
         error_page::{self, ErrorPage},
-        headers, request_id,
+        headers, measure, request_id,
         state::AppState,
     },
     oauth::{self, authorize, end_session, introspection, metadata, revocation, token, userinfo},
@@ -57,6 +57,7 @@ pub fn router(app: Arc<App>, issuer: Arc<Issuer>) -> Router {
         .layer(middleware::from_fn_with_state(state.clone(), error_page::render))
         .layer(middleware::from_fn_with_state(state.clone(), headers::secure))
         .layer(middleware::from_fn_with_state(state.clone(), request_id::name))
+        .layer(middleware::from_fn_with_state(state.clone(), measure::requests))
         // Outermost: a defect in one request must not take the others down.
         .layer(CatchPanicLayer::new())
         .with_state(RouterState { state, discovery: Arc::default() })
@@ -77,6 +78,7 @@ fn for_programs() -> Router<RouterState> {
         // Operations.
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::beside))
         .method_not_allowed_fallback(oauth::method_not_allowed)
 }
 

@@ -1,3 +1,4 @@
 //! For operators and their machines.
 
 pub mod health;
+pub mod metrics;

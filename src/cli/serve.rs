@@ -14,6 +14,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::Semaphore,
+    task::JoinHandle,
 };
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
@@ -21,9 +22,11 @@ use tracing_subscriber::EnvFilter;
 
 use super::{CliError, Output};
 use crate::{
+    admin::metrics,
     app::{App, Issuer},
     clock::Clock,
     config::{LogFormat, Settings},
+    http::state::AppState,
     jobs,
     login::link,
     random::Random,
@@ -53,13 +56,39 @@ pub(super) async fn run(settings: Settings, out: Output) -> Result<(), CliError>
         CliError::new(format!("cannot listen on {listen}: {error}; set `listen` to another address"))
     })?;
 
+    let state = AppState { app: app.clone(), issuer: issuer.clone() };
+    let metrics = tell_metrics(state).await?;
     let jobs = jobs::start(&app, &issuer);
     greet(&app, &issuer, out).await?;
     let outcome = accept(listener, &router(app.clone(), issuer), &mut claim).await;
 
     jobs.stop().await;
+    if let Some(metrics) = metrics {
+        metrics.abort();
+    }
     app.store.close().await;
     outcome
+}
+
+/// Answers `/metrics` on a listener of its own, where the operator wants one.
+async fn tell_metrics(state: AppState) -> Result<Option<JoinHandle<()>>, CliError> {
+    let Some(listen) = state.app.settings.metrics.listen else { return Ok(None) };
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
+        CliError::new(format!("cannot listen on {listen}: {error}; set `metrics.listen` to another address"))
+    })?;
+    let router = metrics::alone(state);
+    Ok(Some(tokio::spawn(async move {
+        loop {
+            match listener.accept().await {
+                // Whoever reads metrics is trusted not to open them without end.
+                Ok((stream, peer)) => drop(tokio::spawn(connection(stream, peer, router.clone()))),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection for metrics could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    })))
 }
 
 /// To standard error: standard output is for what commands print.

@@ -90,6 +90,8 @@ pub struct Settings {
     pub throttle: ThrottleSettings,
     /// `log.*`
     pub log: LogSettings,
+    /// `metrics.*`
+    pub metrics: MetricsSettings,
     effective: Vec<Effective>,
 }
 
@@ -157,6 +159,13 @@ pub struct Lifetimes {
     pub link: Duration,
     /// `lifetimes.invitation`: the single-use link of an invitation (7 d).
     pub invitation: Duration,
+}
+
+/// What is counted, for Prometheus.
+#[derive(Clone, Debug)]
+pub struct MetricsSettings {
+    /// `metrics.listen`: address and port of a listener for `/metrics` alone; without it `listen` answers it to this machine (none).
+    pub listen: Option<SocketAddr>,
 }
 
 /// Sign-ins of one person at the same time.
@@ -280,6 +289,7 @@ impl Settings {
         let throttle = throttle(r);
         let log =
             LogSettings { format: r.read("log.format", LogFormat::Text), level: r.read("log.level", LogLevel::Info) };
+        let metrics = MetricsSettings { listen: r.read("metrics.listen", None) };
 
         let effective = reader.finish()?;
         Ok(Self {
@@ -301,6 +311,7 @@ impl Settings {
             second_factor,
             throttle,
             log,
+            metrics,
             effective,
         })
     }

@@ -8,6 +8,7 @@ pub mod form;
 pub mod frame;
 pub mod headers;
 pub mod interaction;
+pub mod measure;
 pub mod owner;
 pub mod request_id;
 pub mod session;

@@ -92,6 +92,11 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// The name of the event.
+    pub(super) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
     fn new(entry: &AuditEntry, at: DateTime<Utc>, personal: Option<Vec<u8>>) -> Self {
         Self {
             at,

@@ -137,6 +137,12 @@ pub async fn is_due(tx: &mut Tx, now: DateTime<Utc>) -> Result<bool, StoreError>
     Ok(due.is_some())
 }
 
+/// How many jobs wait whose time has come.
+pub async fn count_due(tx: &mut Tx, now: DateTime<Utc>) -> Result<i64, StoreError> {
+    let (count,): (i64,) = fetch_one!(tx, "SELECT COUNT(*) FROM job WHERE due_at <= $1", now)?;
+    Ok(count)
+}
+
 /// Takes up to `most` jobs that are due, the longest due first. Nobody else gets them before `until`.
 pub async fn claim(tx: &mut Tx, now: DateTime<Utc>, until: DateTime<Utc>, most: i64) -> Result<Vec<Job>, StoreError> {
     type Columns = (String, String, Option<String>, Vec<u8>, i64, DateTime<Utc>);

@@ -19,6 +19,7 @@ use self::sqlite::Sqlite;
 use crate::{
     clock::Clock,
     master_key::{MasterKey, SealingKey},
+    metrics::Events,
     random::Random,
 };
 
@@ -175,6 +176,7 @@ struct Inner {
     second_factors: SealingKey,
     cached: cache::Cached,
     committer: group_commit::Committer,
+    events: Events,
 }
 
 /// A connection of either engine.
@@ -231,12 +233,16 @@ impl Tx {
     pub async fn commit(mut self) -> Result<(), StoreError> {
         let events = std::mem::take(&mut self.events);
         audit::insert(&mut self, &events).await?;
+        let counted = self.inner().events.clone();
         let queued = self.queued_job.then(|| self.inner());
         let destroyed = self.destroyed_audit_key.then(|| self.inner());
         match self.handle {
             Handle::SqliteWriter(writer) => writer.commit().await?,
             Handle::PostgresWriter(transaction) => transaction.commit().await?,
             Handle::SqliteReader(_) | Handle::PostgresReader(_) => {}
+        }
+        for event in &events {
+            counted.count(event.kind());
         }
         if let Some(inner) = destroyed {
             inner.audit.forget_accounts();
@@ -284,6 +290,7 @@ impl Store {
             second_factors: master.derive("second factors"),
             cached: cache::Cached::default(),
             committer,
+            events: Events::default(),
         }));
         group_commit::spawn(Arc::downgrade(&store.0), inbox);
         Ok(store)
@@ -363,6 +370,11 @@ impl Store {
         let mut tx = self.read().await?;
         let _: (i64,) = fetch_one!(tx, "SELECT counter FROM change WHERE name = 'client'")?;
         Ok(())
+    }
+
+    /// Events of the audit trail that became durable here.
+    pub fn events(&self) -> &Events {
+        &self.0.events
     }
 
     /// Closes every connection, after the work at hand.

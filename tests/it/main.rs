@@ -14,6 +14,7 @@ mod harness;
 mod import_rule;
 mod jobs;
 mod login;
+mod metrics;
 mod node;
 mod oauth;
 mod pages;

@@ -7,7 +7,10 @@ use std::{
     path::Path,
 };
 
-use super::{machine::Machine, running::Running};
+use super::{
+    machine::Machine,
+    running::{Running, free_port},
+};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -124,4 +127,19 @@ async fn a_request_under_way_is_answered_before_the_end() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("invalid_client"), "{answer}");
     assert!(server.ended().await.success());
+}
+
+#[tokio::test]
+async fn metrics_can_have_a_listener_of_their_own() {
+    let listen = format!("127.0.0.1:{}", free_port());
+    let machine = Machine::new().await.with("METRICS__LISTEN", &listen);
+    let server = machine.serve().await;
+    let told = reqwest::get(format!("http://{listen}/metrics")).await.unwrap();
+    assert_eq!(told.status(), 200);
+    assert!(told.text().await.unwrap().contains("countersign_http_requests_total"));
+    assert_eq!(reqwest::get(format!("http://{listen}/readyz")).await.unwrap().status(), 404);
+    assert_eq!(server.get("/metrics").await.0, 404);
+    drop(server);
+    let _taken = std::net::TcpListener::bind(&listen).unwrap();
+    machine.run(&["serve"]).assert_fails("set `metrics.listen` to another address");
 }

@@ -1,0 +1,133 @@
+//! What is counted of a running process, for Prometheus. Labels come from short lists of our own, so that nobody outside can make
+//! them many.
+
+use std::fmt;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::{Registry, Unit},
+};
+
+/// Upper bounds of the times that are told apart, in seconds.
+const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
+/// What a request is counted under.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Request {
+    route: String,
+    method: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Route {
+    route: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Event {
+    event: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Service {
+    service: &'static str,
+}
+
+/// Events of the audit trail, once they are durable. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Events(Family<Event, Counter>);
+
+impl Events {
+    /// Counts one, by its name in the trail.
+    pub fn count(&self, event: &'static str) {
+        self.0.get_or_create(&Event { event }).inc();
+    }
+}
+
+/// All that is counted.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Request, Counter>,
+    durations: Family<Route, Histogram, fn() -> Histogram>,
+    up: Family<Service, Gauge>,
+    jobs: Gauge,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl Metrics {
+    /// Nothing counted yet, but for the events.
+    pub fn new(events: &Events) -> Self {
+        let mut registry = Registry::with_prefix("countersign");
+        let requests = Family::default();
+        let durations: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(|| Histogram::new(BUCKETS));
+        let (up, jobs) = (Family::default(), Gauge::default());
+        registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register("http_requests", "Requests that were answered", requests.clone());
+        let help = "From the head of a request until its answer begins";
+        registry.register_with_unit("http_request_duration", help, Unit::Seconds, durations.clone());
+        registry.register("events", "Events of the audit trail, by their names there", events.0.clone());
+        registry.register("service_up", "Whether a service that this node needs answers", up.clone());
+        registry.register("jobs_waiting", "Jobs in the queue, mails among them, whose time has come", jobs.clone());
+        Self { registry, requests, durations, up, jobs }
+    }
+
+    /// Counts a request that was answered. `route` is the pattern that it matched.
+    pub fn answered(&self, route: &str, method: &'static str, status: u16, seconds: f64) {
+        self.requests.get_or_create(&Request { route: route.to_owned(), method, status }).inc();
+        self.durations.get_or_create(&Route { route: route.to_owned() }).observe(seconds);
+    }
+
+    /// Notes whether a service answers.
+    pub fn service(&self, service: &'static str, is_up: bool) {
+        self.up.get_or_create(&Service { service }).set(i64::from(is_up));
+    }
+
+    /// Notes how many jobs wait.
+    pub fn jobs_waiting(&self, count: i64) {
+        self.jobs.set(count);
+    }
+
+    /// Everything, in the text format of OpenMetrics.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_told_in_the_format_of_openmetrics() {
+        let events = Events::default();
+        let metrics = Metrics::new(&events);
+        events.count("login.succeeded");
+        events.count("login.succeeded");
+        metrics.answered("/token", "POST", 200, 0.004);
+        metrics.service("database", true);
+        metrics.service("redis", false);
+        metrics.jobs_waiting(3);
+        let text = metrics.text();
+        for line in [
+            "countersign_events_total{event=\"login.succeeded\"} 2",
+            "countersign_http_requests_total{route=\"/token\",method=\"POST\",status=\"200\"} 1",
+            "countersign_http_request_duration_seconds_bucket{le=\"0.005\",route=\"/token\"} 1",
+            "countersign_service_up{service=\"database\"} 1",
+            "countersign_service_up{service=\"redis\"} 0",
+            "countersign_jobs_waiting 3",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|told| told == line), "{line}: {text}");
+        }
+    }
+}

@@ -24,7 +24,7 @@ use crate::{
         form::{Form, FormError, Parameters, Query},
         frame::Frame,
         headers::{PAGE_POLICY, page},
-        owner::{Place, owner},
+        owner::{Place, fresh_owner},
         state::AppState,
         visitor::Visitor,
     },
@@ -204,7 +204,7 @@ pub async fn get(
     Query(query): Query,
 ) -> Response {
     let is_saved = query.is_ok_and(|query| query.has("saved"));
-    let answer = match owner(&app, &headers, Place::Profile).await {
+    let answer = match fresh_owner(&app, &headers, Place::Profile).await {
         Ok(owner) => show(&app, &visitor, frame, &owner.user, &Shown::Known { is_saved }),
         Err(instead) => instead,
     };
@@ -234,7 +234,7 @@ async fn save(
     if !csrf::is_valid(app, visitor, &form) {
         return Err(ErrorPage::forged_form());
     }
-    let owner = match owner(app, headers, Place::Profile).await {
+    let owner = match fresh_owner(app, headers, Place::Profile).await {
         Ok(owner) => owner,
         Err(instead) => return Ok(instead),
     };

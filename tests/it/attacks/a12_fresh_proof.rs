@@ -19,7 +19,7 @@ async fn signed_in(server: &Server, ago: TimeDelta) -> Browser<'_> {
 
 /// The form's token, from a page that asks for no fresh proof.
 async fn token(browser: &mut Browser<'_>) -> String {
-    let page = browser.open("/account/profile").await;
+    let page = browser.open("/account/sessions").await;
     let (_, hidden) = hidden_fields(&page.text());
     hidden[0].1.clone()
 }
@@ -48,6 +48,12 @@ async fn assert_asks(path: &str, fields: &[(&str, &str)]) {
 #[tokio::test]
 async fn another_password() {
     assert_asks("/account/password", &[("password", PASSWORD), ("new_password", "a new battery staple")]).await;
+}
+
+/// The user name is what people sign in with.
+#[tokio::test]
+async fn another_user_name() {
+    assert_asks("/account/profile", &[("username", "thief")]).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,12 @@
 //! The services of the process, and the issuer. Handed to whoever needs them: nothing here is global.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use crate::{
     clock::Clock,
@@ -41,6 +47,8 @@ pub struct App {
     pub random: Random,
     /// What is counted.
     pub metrics: Metrics,
+    /// What requests are called that nobody named.
+    pub request_names: RequestNames,
     /// Keys derived for one purpose each.
     pub keys: PurposeKeys,
 }
@@ -58,6 +66,25 @@ pub struct PurposeKeys {
     pub stand_in: SealingKey,
     /// Seals what browsers keep for us while a second factor is asked for or set up.
     pub second_factor: SealingKey,
+}
+
+/// Names for requests, each of them once: they are counted, which is all that a name needs and quicker than random ones.
+#[derive(Debug)]
+pub struct RequestNames {
+    /// No other process has it.
+    prefix: String,
+    next: AtomicU64,
+}
+
+impl RequestNames {
+    fn new(random: &Random) -> Self {
+        Self { prefix: random.id(), next: AtomicU64::new(0) }
+    }
+
+    /// Another name.
+    pub fn next(&self) -> String {
+        format!("{}.{}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// One issuer: its URL and its keys. A process has one today.
@@ -138,6 +165,7 @@ impl App {
                 second_factor: master.derive("second factors on their way through browsers"),
             },
             metrics: Metrics::new(store.events()),
+            request_names: RequestNames::new(&random),
             settings,
             store,
             clock,

@@ -21,11 +21,6 @@ struct Request {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Route {
-    route: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Event {
     event: &'static str,
 }
@@ -49,8 +44,8 @@ impl Events {
 /// All that is counted.
 pub struct Metrics {
     registry: Registry,
-    requests: Family<Request, Counter>,
-    durations: Family<Route, Histogram, fn() -> Histogram>,
+    /// How many there were is told beside: one look-up for both.
+    requests: Family<Request, Histogram, fn() -> Histogram>,
     up: Family<Service, Gauge>,
     jobs: Gauge,
 }
@@ -65,23 +60,20 @@ impl Metrics {
     /// Nothing counted yet, but for the events.
     pub fn new(events: &Events) -> Self {
         let mut registry = Registry::with_prefix("countersign");
-        let requests = Family::default();
-        let durations: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(|| Histogram::new(BUCKETS));
+        let requests: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(|| Histogram::new(BUCKETS));
         let (up, jobs) = (Family::default(), Gauge::default());
         registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        registry.register("http_requests", "Requests that were answered", requests.clone());
         let help = "From the head of a request until its answer begins";
-        registry.register_with_unit("http_request_duration", help, Unit::Seconds, durations.clone());
+        registry.register_with_unit("http_request_duration", help, Unit::Seconds, requests.clone());
         registry.register("events", "Events of the audit trail, by their names there", events.0.clone());
         registry.register("service_up", "Whether a service that this node needs answers", up.clone());
         registry.register("jobs_waiting", "Jobs in the queue, mails among them, whose time has come", jobs.clone());
-        Self { registry, requests, durations, up, jobs }
+        Self { registry, requests, up, jobs }
     }
 
     /// Counts a request that was answered. `route` is the pattern that it matched.
     pub fn answered(&self, route: &str, method: &'static str, status: u16, seconds: f64) {
-        self.requests.get_or_create(&Request { route: route.to_owned(), method, status }).inc();
-        self.durations.get_or_create(&Route { route: route.to_owned() }).observe(seconds);
+        self.requests.get_or_create(&Request { route: route.to_owned(), method, status }).observe(seconds);
     }
 
     /// Notes whether a service answers.
@@ -120,8 +112,8 @@ mod tests {
         let text = metrics.text();
         for line in [
             "countersign_events_total{event=\"login.succeeded\"} 2",
-            "countersign_http_requests_total{route=\"/token\",method=\"POST\",status=\"200\"} 1",
-            "countersign_http_request_duration_seconds_bucket{le=\"0.005\",route=\"/token\"} 1",
+            "countersign_http_request_duration_seconds_count{route=\"/token\",method=\"POST\",status=\"200\"} 1",
+            "countersign_http_request_duration_seconds_bucket{le=\"0.005\",route=\"/token\",method=\"POST\",status=\"200\"} 1",
             "countersign_service_up{service=\"database\"} 1",
             "countersign_service_up{service=\"redis\"} 0",
             "countersign_jobs_waiting 3",

@@ -14,8 +14,8 @@ use crate::{
     admin::{health, metrics},
     app::{App, Issuer},
     http::{
+        around,
         error_page::{self, ErrorPage},
-        headers, measure, request_id,
         state::AppState,
     },
     oauth::{self, authorize, end_session, introspection, metadata, revocation, token, userinfo},
@@ -55,9 +55,7 @@ pub fn router(app: Arc<App>, issuer: Arc<Issuer>) -> Router {
         .merge(for_people(dev_mail))
         .fallback(async || ErrorPage::not_found())
         .layer(middleware::from_fn_with_state(state.clone(), error_page::render))
-        .layer(middleware::from_fn_with_state(state.clone(), headers::secure))
-        .layer(middleware::from_fn_with_state(state.clone(), request_id::name))
-        .layer(middleware::from_fn_with_state(state.clone(), measure::requests))
+        .layer(middleware::from_fn_with_state(state.clone(), around::every))
         // Outermost: a defect in one request must not take the others down.
         .layer(CatchPanicLayer::new())
         .with_state(RouterState { state, discovery: Arc::default() })

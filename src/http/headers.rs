@@ -1,13 +1,8 @@
 //! Headers that make answers safe, on every answer alike.
 
-use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
-    middleware::Next,
-    response::Response,
-};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{frame::Frame, state::AppState};
+use super::frame::Frame;
 
 /// For pages: nothing but our own styles and pictures; never in a frame; forms go nowhere but here.
 pub const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
@@ -25,9 +20,7 @@ const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geol
      microphone=(), payment=(), usb=()";
 
 /// Adds what is missing to an answer.
-pub async fn secure(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+pub(super) fn secure(headers: &mut HeaderMap, is_development: bool) {
     add(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     add(headers, header::REFERRER_POLICY, "no-referrer");
     add(headers, header::CONTENT_SECURITY_POLICY, DOCUMENT_POLICY);
@@ -37,10 +30,9 @@ pub async fn secure(State(state): State<AppState>, request: Request, next: Next)
     add(headers, HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     // Only who knows that an answer is everybody's says so itself.
     add(headers, header::CACHE_CONTROL, "no-store");
-    if !state.app.is_development() {
+    if !is_development {
         add(headers, header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
-    response
 }
 
 fn add(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {

@@ -1,5 +1,6 @@
 //! What every endpoint and page needs of HTTP: reading requests without surprises, and answering safely.
 
+pub mod around;
 pub mod cookies;
 pub mod cors;
 pub mod csrf;
@@ -8,7 +9,6 @@ pub mod form;
 pub mod frame;
 pub mod headers;
 pub mod interaction;
-pub mod measure;
 pub mod owner;
 pub mod request_id;
 pub mod session;

@@ -1,42 +1,25 @@
-//! The name of one request, by which what it left in logs is found again: in the span of all that is logged meanwhile, and in the
-//! answer.
+//! The name of one request, by which what it left in logs is found again.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::{
-    extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue},
-    middleware::Next,
-    response::Response,
+    extract::{ConnectInfo, Request},
+    http::{HeaderMap, HeaderName},
 };
 use ipnet::IpNet;
-use tracing::Instrument;
 
-use super::state::AppState;
+use crate::app::App;
 
 /// How it is carried, in and out.
-const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest name that is taken over.
 const MAX_CHARS: usize = 64;
 
-/// Names a request. A proxy that the operator trusts may have named it; nobody else can, or they could hide among others.
-pub async fn name(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let app = &state.app;
+/// What a request is called. A proxy that the operator trusts may have named it; nobody else can, or they could hide among others.
+pub(super) fn of(app: &App, request: &Request) -> String {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
     let given = peer.and_then(|peer| given(peer, request.headers(), &app.settings.trusted_proxies));
-    let id = given.unwrap_or_else(|| app.random.id());
-    // The path alone: a query can hold secrets.
-    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
-    let answered = async {
-        let response = next.run(request).await;
-        tracing::debug!(status = response.status().as_u16(), "answered");
-        response
-    };
-    let mut response = answered.instrument(span).await;
-    if let Ok(id) = HeaderValue::try_from(id) {
-        response.headers_mut().insert(HEADER, id);
-    }
-    response
+    given.unwrap_or_else(|| app.request_names.next())
 }
 
 /// What a trusted peer called the request, if that can be a name.

@@ -40,11 +40,10 @@ async fn requests_and_events_are_counted_under_names_of_ours() {
     assert!(told.header("content-type").unwrap().starts_with("application/openmetrics-text"), "{:?}", told.headers);
     for line in [
         "countersign_events_total{event=\"client_token.issued\"} 2",
-        "countersign_http_requests_total{route=\"/token\",method=\"POST\",status=\"200\"} 2",
-        "countersign_http_requests_total{route=\"/token\",method=\"other\",status=\"405\"} 1",
-        "countersign_http_requests_total{route=\"none\",method=\"GET\",status=\"404\"} 2",
-        "countersign_http_requests_total{route=\"/client-logo/{client_id}\",method=\"GET\",status=\"404\"} 2",
-        "countersign_http_request_duration_seconds_count{route=\"/token\"} 3",
+        "countersign_http_request_duration_seconds_count{route=\"/token\",method=\"POST\",status=\"200\"} 2",
+        "countersign_http_request_duration_seconds_count{route=\"/token\",method=\"other\",status=\"405\"} 1",
+        "countersign_http_request_duration_seconds_count{route=\"none\",method=\"GET\",status=\"404\"} 2",
+        "countersign_http_request_duration_seconds_count{route=\"/client-logo/{client_id}\",method=\"GET\",status=\"404\"} 2",
         "countersign_service_up{service=\"database\"} 1",
         "countersign_jobs_waiting 0",
         "# EOF",

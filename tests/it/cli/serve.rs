@@ -136,7 +136,7 @@ async fn metrics_can_have_a_listener_of_their_own() {
     let server = machine.serve().await;
     let told = reqwest::get(format!("http://{listen}/metrics")).await.unwrap();
     assert_eq!(told.status(), 200);
-    assert!(told.text().await.unwrap().contains("countersign_http_requests_total"));
+    assert!(told.text().await.unwrap().contains("countersign_http_request_duration_seconds"));
     assert_eq!(reqwest::get(format!("http://{listen}/readyz")).await.unwrap().status(), 404);
     assert_eq!(server.get("/metrics").await.0, 404);
     drop(server);

@@ -140,6 +140,8 @@ async fn metrics_can_have_a_listener_of_their_own() {
     assert_eq!(reqwest::get(format!("http://{listen}/readyz")).await.unwrap().status(), 404);
     assert_eq!(server.get("/metrics").await.0, 404);
     drop(server);
-    let _taken = std::net::TcpListener::bind(&listen).unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let machine =
+        machine.with("LISTEN", "127.0.0.1:0").with("METRICS__LISTEN", &taken.local_addr().unwrap().to_string());
     machine.run(&["serve"]).assert_fails("set `metrics.listen` to another address");
 }

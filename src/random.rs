@@ -45,8 +45,24 @@ impl Random {
         Secret::new(URL_SAFE_NO_PAD.encode(self.bytes::<32>()))
     }
 
-    /// An identifier of 128 bits, as 22 characters: never repeated, and of no use to who learns it.
+    /// An identifier of 127 random bits, as 22 characters: never repeated, and of no use to who learns it. It begins with a letter,
+    /// so that no command takes it for an option.
     pub fn id(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.bytes::<16>())
+        let mut bytes = self.bytes::<16>();
+        bytes[0] &= 0x7f;
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Random;
+
+    #[test]
+    fn no_identifier_looks_like_an_option() {
+        for first in 0..=u8::MAX {
+            let id = Random::from_fn(move |bytes| bytes.fill(first)).id();
+            assert_eq!((id.len(), id.starts_with(|c: char| c.is_ascii_alphabetic())), (22, true), "{id}");
+        }
     }
 }

@@ -93,7 +93,8 @@ async fn tell_metrics(state: AppState) -> Result<Option<JoinHandle<()>>, CliErro
 
 /// To standard error: standard output is for what commands print.
 fn start_log(settings: &Settings) {
-    let filter = EnvFilter::new(settings.log.level.as_str());
+    // PostgreSQL tells what is no news, such as that a table is there already.
+    let filter = EnvFilter::new(format!("{},sqlx::postgres::notice=warn", settings.log.level.as_str()));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.log.format {
         LogFormat::Text => log.init(),

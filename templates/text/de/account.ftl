@@ -13,4 +13,4 @@ account-confirm-title = Bestätigen Sie, dass Sie es sind
 account-confirm-about = Bevor sich im Konto { $account } etwas Wichtiges ändert, fragen wir noch einmal nach dem Passwort.
 account-confirm-mismatch = Das ist nicht das Passwort dieses Kontos. Versuchen Sie es noch einmal.
 account-confirm-submit = Bestätigen
-account-confirm-leave = Alles lassen, wie es ist
+account-confirm-leave = Nichts ändern

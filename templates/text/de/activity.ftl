@@ -1,7 +1,7 @@
 # Was in einem Konto geschehen ist.
 
 activity-title = Aktivität
-activity-about = Wenn etwas davon nicht Sie waren, beenden Sie das Gerät und ändern Sie Ihr Passwort.
+activity-about = Wenn etwas davon nicht Sie waren, melden Sie das Gerät ab und ändern Sie Ihr Passwort.
 activity-none = Noch nichts.
 activity-at = { $at }
 activity-pages = Seiten

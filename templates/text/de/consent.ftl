@@ -9,7 +9,7 @@ consent-back-to-site = In beiden Fällen geht es zurück zu <strong>{ $host }</s
 consent-back-to-device = In beiden Fällen geht es zurück zur App auf diesem Gerät. Machen Sie nur weiter, wenn Sie sich dort gerade selbst anmelden wollten.
 consent-deny = Nicht erlauben
 consent-allow = Erlauben
-consent-undecided = Weder ein Ja noch ein Nein ist angekommen. Gehen Sie zurück und wählen Sie eines von beiden.
+consent-undecided = Es ist keine Entscheidung angekommen. Gehen Sie zurück und wählen Sie eine der beiden.
 
 # Die üblichen Berechtigungen; die von APIs stehen in den Worten dessen, der sie eingetragen hat.
 consent-scope-openid = Wissen, wer Sie sind

@@ -2,9 +2,9 @@
 
 error-start = Zur Startseite
 
-error-request-title = So geht es nicht weiter
+error-request-title = Diese Anfrage kann nicht bearbeitet werden
 error-request-advice = Gehen Sie zurück zur App und versuchen Sie es noch einmal. Wenn es wieder geschieht, sagen Sie den Betreibern der App, was hier steht.
-error-not-found-title = Hier gibt es keine Seite
+error-not-found-title = Seite nicht gefunden
 error-not-found = Prüfen Sie die Adresse, oder gehen Sie dorthin zurück, woher Sie gekommen sind.
 error-method-title = So lässt sich diese Seite nicht verwenden
 error-method = Gehen Sie dorthin zurück, woher Sie gekommen sind, und versuchen Sie es noch einmal.
@@ -14,7 +14,7 @@ error-expired-title = Diese Anfrage ist abgelaufen
 error-expired = Gehen Sie zurück zur App und fangen Sie dort von vorn an. Wenn es gleich wieder geschieht, erlauben Sie Cookies für diese Website.
 error-link-title = Dieser Link gilt nicht mehr
 error-link = Er wurde schon benutzt, durch einen neueren ersetzt, oder er ist abgelaufen. Lassen Sie sich einen neuen geben.
-error-busy-title = Zu viele Menschen auf einmal
+error-busy-title = Gerade ist zu viel los
 error-busy = Warten Sie einen Moment und versuchen Sie es dann noch einmal. Es ist nichts verloren gegangen.
 error-broken-title = Bei uns ist etwas schiefgegangen
 error-broken = Es wurde nichts geändert. Versuchen Sie es gleich noch einmal.

@@ -4,10 +4,10 @@ link-admin-title = Das erste Administratorkonto anlegen
 link-admin-about = Dieses Konto verwaltet { $brand }: Es darf hier alles.
 link-password-title = Passwort wählen
 link-password-heading = Wählen Sie Ihr Passwort
-link-password-about = für das Konto { $account }. Wo immer es gerade angemeldet ist, wird es abgemeldet.
+link-password-about = für das Konto { $account }. Sie werden dabei auf allen Geräten abgemeldet.
 link-email = E-Mail-Adresse
 link-username = Benutzername
-link-username-hint = Beim Anmelden kürzer zu tippen als die E-Mail-Adresse.
+link-username-hint = Zum Anmelden; kürzer als die E-Mail-Adresse.
 link-admin-submit = Administratorkonto anlegen
 link-password-submit = Passwort festlegen
 
@@ -17,5 +17,5 @@ link-taken = Diese E-Mail-Adresse oder dieser Benutzername gehört zu einem ande
 link-busy = Der Server ist im Moment ausgelastet. Warten Sie ein paar Sekunden und versuchen Sie es dann noch einmal.
 
 link-done-title = Sie können sich jetzt anmelden
-link-done-about = Ihr Passwort ist festgelegt. Der Link hat seinen Dienst getan und öffnet nichts mehr.
+link-done-about = Ihr Passwort ist festgelegt. Der Link ist damit verbraucht.
 link-done-login = Anmelden

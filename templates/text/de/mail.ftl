@@ -17,7 +17,7 @@ mail-verify-text = Bitte bestätigen Sie, dass dies die E-Mail-Adresse Ihres Kon
 mail-verify-action = Adresse bestätigen
 
 mail-confirm-subject = Bestätigen Sie Ihre neue E-Mail-Adresse
-mail-confirm-text = Jemand, wahrscheinlich Sie, möchte dies als E-Mail-Adresse eines Kontos bei { $brand }.
+mail-confirm-text = Jemand, wahrscheinlich Sie, möchte diese E-Mail-Adresse für ein Konto bei { $brand } verwenden.
 mail-confirm-action = Adresse bestätigen
 
 mail-moved-subject = Die E-Mail-Adresse Ihres Kontos wurde geändert
@@ -28,7 +28,7 @@ mail-reset-text = Jemand, wahrscheinlich Sie, möchte ein neues Passwort für Ih
 mail-reset-action = Passwort wählen
 
 mail-password-subject = Ihr Passwort wurde geändert
-mail-password-text = Das Passwort Ihres Kontos bei { $brand } wurde geändert, und alle Geräte wurden abgemeldet.
+mail-password-text = Das Passwort Ihres Kontos bei { $brand } wurde geändert. Wo Sie sonst noch angemeldet waren, wurden Sie abgemeldet.
 mail-password-alarm = Falls Sie das nicht waren, wählen Sie sofort ein anderes.
 mail-password-action = Anderes Passwort wählen
 
@@ -41,7 +41,7 @@ mail-device-alarm = Falls Sie das nicht waren, melden Sie dieses Gerät sofort a
 mail-device-action = Ihre Geräte ansehen
 
 mail-factor-on-subject = Ihr Konto hat einen zweiten Faktor
-mail-factor-on-text = Von jetzt an brauchen Sie, um sich bei { $brand } anzumelden, außer dem Passwort einen Code Ihrer Authenticator-App.
+mail-factor-on-text = Von jetzt an brauchen Sie, um sich bei { $brand } anzumelden, zusätzlich zum Passwort einen Code Ihrer Authenticator-App.
 mail-factor-off-subject = Ihr Konto hat keinen zweiten Faktor mehr
 mail-factor-off-text = Von jetzt an genügt Ihr Passwort, um sich bei { $brand } anzumelden.
 mail-factor-alarm = Falls Sie das nicht waren, wählen Sie sofort ein anderes Passwort und prüfen Sie Ihren zweiten Faktor.
@@ -64,6 +64,6 @@ mail-deleted-text = Ihr Konto bei { $brand } wurde gelöscht, mit allem, was dar
 mail-only-operator = Falls Sie das nicht waren, wenden Sie sich sofort an den Betreiber von { $brand }: Nur dort kann man Ihnen helfen.
 
 mail-link-life = Der Link gilt { $time } lang und nur ein einziges Mal.
-mail-link-ignore = Falls Sie diese E-Mail nicht erwartet haben, tun Sie nichts: Ohne den Link geschieht nichts. Geben Sie ihn niemandem.
+mail-link-ignore = Falls Sie diese E-Mail nicht erwartet haben, tun Sie nichts: Ohne den Link geschieht nichts. Geben Sie den Link nicht weiter.
 
 mail-footer = { $brand }, { $issuer }. Antworten auf diese E-Mail liest niemand.

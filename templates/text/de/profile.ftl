@@ -1,25 +1,25 @@
 # Was Leute von sich sagen.
 
 profile-title = Profil
-profile-about = Alles ist freiwillig. Eine App erfährt davon, was Sie ihr erlauben.
+profile-about = Alles ist freiwillig. Apps erfahren davon nur, was Sie ihnen erlauben.
 profile-saved = Gespeichert.
-profile-wrong = Das kann dort nicht stehen. Sehen Sie sich das markierte Feld noch einmal an.
+profile-wrong = Dieser Wert ist hier nicht möglich. Prüfen Sie das markierte Feld.
 profile-taken = Dieser Benutzername gehört zu einem anderen Konto.
 profile-username = Benutzername
 profile-name = Name
 profile-given-name = Vorname
 profile-middle-name = Zweiter Vorname
 profile-family-name = Nachname
-profile-nickname = Rufname
+profile-nickname = Spitzname
 profile-gender = Geschlecht
 profile-birthdate = Geburtsdatum
-profile-birthdate-hint = Etwa 1815-12-10; das Jahr allein genügt, und 0000 behält es für sich.
+profile-birthdate-hint = Etwa 1815-12-10; das Jahr allein genügt, und ohne Jahr schreiben Sie 0000.
 profile-locale = Sprache
-profile-locale-none = Wie mein Browser es sagt
+profile-locale-none = Wie im Browser eingestellt
 profile-zoneinfo = Zeitzone
 profile-zoneinfo-hint = Etwa Europe/Berlin.
 profile-phone = Telefonnummer
-profile-page = Seite über Sie
+profile-page = Profilseite
 profile-picture = Adresse eines Bildes
 profile-website = Website
 profile-link-hint = Eine Adresse, die mit https:// beginnt

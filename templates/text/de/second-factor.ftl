@@ -14,8 +14,8 @@ second-factor-switch = Als jemand anderes anmelden
 
 second-factor-set-up-title = Richten Sie einen zweiten Faktor ein
 second-factor-wished = { $app } möchte, dass Sie sich außer mit dem Passwort mit einem Code einer Authenticator-App anmelden. Es geht auch ohne.
-second-factor-demanded = Ihr Konto braucht außer dem Passwort einen Code einer Authenticator-App. Richten Sie sie einmal ein, dann geht es weiter.
-second-factor-advised = Mit einem Code einer Authenticator-App außer dem Passwort öffnet ein gestohlenes Passwort nichts.
+second-factor-demanded = Ihr Konto braucht zusätzlich zum Passwort einen Code einer Authenticator-App. Richten Sie sie einmal ein, dann geht es weiter.
+second-factor-advised = Mit einem Code einer Authenticator-App zusätzlich zum Passwort öffnet ein gestohlenes Passwort nichts.
 second-factor-decline = Jetzt nicht
 second-factor-turn-on = Einschalten
 second-factor-another-title = Richten Sie eine andere Authenticator-App ein
@@ -54,5 +54,5 @@ second-factor-devices-distrust = Auf jedem Gerät wieder fragen
 second-factor-app = Authenticator-App
 second-factor-app-another = Eine andere App einrichten
 second-factor-turn-off = Ausschalten
-second-factor-stays-on = Ihr Konto muss einen zweiten Faktor haben und lässt sich deshalb nicht davon befreien.
+second-factor-stays-on = Ihr Konto braucht einen zweiten Faktor; er lässt sich nicht ausschalten.
 second-factor-no-choice = Ihr Browser hat nicht gesagt, welchen Knopf Sie gedrückt haben. Gehen Sie zurück und versuchen Sie es noch einmal.

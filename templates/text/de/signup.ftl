@@ -10,10 +10,10 @@ signup-login = Ich habe schon ein Konto
 signup-wrong-email = Das ist keine E-Mail-Adresse. Schreiben Sie sie in der Form name@example.com.
 signup-sent = Wenn die Adresse stimmt, ist eine E-Mail dorthin unterwegs. Der Link darin gilt { $time } lang und nur ein einziges Mal.
 
-signup-new-title = Ihr Konto fertigstellen
+signup-new-title = Konto einrichten
 signup-new-about = Es bekommt die E-Mail-Adresse { $email }, die durch diesen Link bestätigt ist.
 signup-new-name = Name
-signup-new-name-hint = So nennen Apps Sie. Sie können ihn jederzeit ändern.
+signup-new-name-hint = So werden Sie in Apps angezeigt. Sie können ihn jederzeit ändern.
 signup-new-username = Benutzername
 signup-new-submit = Konto anlegen
 signup-new-wrong-name = Ein Name hat höchstens 200 Zeichen.

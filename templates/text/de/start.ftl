@@ -3,7 +3,7 @@
 start-title = Startseite
 start-running = { $brand } läuft
 start-heading = Einmal anmelden, für alle Apps
-start-about = Die Apps dieses Hauses schicken Sie zum Anmelden hierher. Ihr Passwort bleibt hier: Keine von ihnen sieht es je.
+start-about = Die Apps schicken Sie zum Anmelden hierher. Ihr Passwort bleibt hier: Keine von ihnen sieht es je.
 start-person = Angemeldet als <strong>{ $person }</strong>
 start-account = Ihr Konto
 start-logout = Abmelden

@@ -28,7 +28,7 @@ mail-reset-text = Somebody, probably you, wants to choose a new password for you
 mail-reset-action = Choose a password
 
 mail-password-subject = Your password was changed
-mail-password-text = The password of your account at { $brand } was changed, and all devices were signed out.
+mail-password-text = The password of your account at { $brand } was changed, and wherever else you were signed in, you were signed out.
 mail-password-alarm = If that was not you, choose another one at once.
 mail-password-action = Choose another password
 

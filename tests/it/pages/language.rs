@@ -43,7 +43,7 @@ async fn errors_are_told_in_the_language_of_the_reader_too() {
     let mut browser = server.browser();
     browser.reads = Some("de");
     for (path, status, words) in [
-        ("/nothing", 404, "Hier gibt es keine Seite"),
+        ("/nothing", 404, "Seite nicht gefunden"),
         ("/login?i=none", 400, "Diese Anfrage ist abgelaufen"),
         ("/login?a=1&a=2", 400, "ein Parameter kam mehr als einmal vor"),
         ("/authorize?client_id=nobody", 400, "ihre client_id ist unbekannt"),
@@ -74,7 +74,7 @@ async fn what_the_app_asks_for_holds_on_every_page_of_the_sign_in() {
     assert_language(&again, "de", "Prüfen Sie beides");
     let consent = browser.log_in(&again, ADA).await;
     assert_language(&consent, "de", "Wissen, wer Sie sind");
-    assert_language(&browser.submit(&consent, &[]).await, "de", "Weder ein Ja noch ein Nein");
+    assert_language(&browser.submit(&consent, &[]).await, "de", "Es ist keine Entscheidung angekommen");
 
     let wrong = browser.get("/authorize?client_id=nobody&ui_locales=de").await;
     assert_language(&wrong, "de", "Diese App ist hier nicht eingetragen");
@@ -101,7 +101,7 @@ async fn whoever_is_signed_in_reads_what_they_told_us_to_use() {
     let login = browser.open("/login").await;
     assert_language(&login, "en", "Sign in");
     assert_language(&browser.log_in(&login, ADA).await, "de", "Angemeldet als");
-    assert_language(&browser.get("/nothing").await, "de", "Hier gibt es keine Seite");
+    assert_language(&browser.get("/nothing").await, "de", "Seite nicht gefunden");
     let asked = browser.authorize("app", &[("ui_locales", "en")]).await;
     assert_language(&asked, "en", "Know who you are");
 

@@ -241,5 +241,5 @@ async fn pages_and_mails_are_in_the_language_of_who_asks() {
     let mail = server.mails().await.pop().unwrap();
     assert!(mail.text.contains("Konto"), "{}", mail.text);
     let page = server.browser().open(&format!("{link}&ui_locales=de")).await;
-    assert!(page.text().contains("Ihr Konto fertigstellen"), "{}", page.text());
+    assert!(page.text().contains("Konto einrichten"), "{}", page.text());
 }

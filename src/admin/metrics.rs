@@ -1,36 +1,25 @@
 //! `/metrics`: what is counted, for Prometheus.
 
-use std::net::SocketAddr;
-
 use axum::{
     Router,
-    extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, header},
+    extract::State,
+    http::header,
     response::{IntoResponse, Response},
     routing::get,
 };
 
 use crate::{
     app::App,
-    http::{error_page::ErrorPage, state::AppState},
+    http::{error_page::ErrorPage, near::Near, state::AppState},
     store::job,
 };
 
-/// What proxies add. A request that has one came from elsewhere, wherever its last hop was.
-const OF_PROXIES: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
-
 /// `GET /metrics` beside everything else: for this machine alone, and not at all where it has a listener of its own.
-pub async fn beside(State(AppState { app, .. }): State<AppState>, request: Request) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let is_here = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
-    if is_here && !is_forwarded(request.headers()) && app.settings.metrics.listen.is_none() {
-        return tell(&app).await;
+pub async fn beside(_: Near, State(AppState { app, .. }): State<AppState>) -> Response {
+    if app.settings.metrics.listen.is_some() {
+        return ErrorPage::not_found().into_response();
     }
-    ErrorPage::not_found().into_response()
-}
-
-fn is_forwarded(headers: &HeaderMap) -> bool {
-    OF_PROXIES.iter().any(|name| headers.contains_key(*name))
+    tell(&app).await
 }
 
 /// What the listener of its own answers.

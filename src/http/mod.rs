@@ -9,6 +9,7 @@ pub mod form;
 pub mod frame;
 pub mod headers;
 pub mod interaction;
+pub mod near;
 pub mod owner;
 pub mod request_id;
 pub mod session;

@@ -10,7 +10,7 @@ use askama_web::WebTemplate;
 use axum::{
     Router,
     extract::{FromRef, Path, State},
-    http::{HeaderMap, HeaderValue, header, uri::Authority},
+    http::{HeaderValue, header},
     response::{Html, IntoResponse},
     routing::get,
 };
@@ -18,11 +18,11 @@ use axum::{
 use super::Answer;
 use crate::{
     app::App,
-    config::is_loopback_name,
     http::{
         error_page::ErrorPage,
         frame::Frame,
         headers::{PAGE_POLICY, page},
+        near::Near,
         state::AppState,
     },
     mailer::{Message, folder::Folder},
@@ -90,8 +90,8 @@ where
 }
 
 /// `GET /dev/mail`
-async fn list(State(AppState { app, .. }): State<AppState>, frame: Frame, headers: HeaderMap) -> Answer {
-    let folder = folder(&app, &headers)?;
+async fn list(_: Near, State(AppState { app, .. }): State<AppState>, frame: Frame) -> Answer {
+    let folder = folder(&app)?;
     let mails = folder.list().await.map_err(|error| ErrorPage::broken(&error))?;
     let mails = MailsPage::new(frame, folder.path(), mails);
     Ok((page(PAGE_POLICY, &mails.frame), mails).into_response())
@@ -99,35 +99,29 @@ async fn list(State(AppState { app, .. }): State<AppState>, frame: Frame, header
 
 /// `GET /dev/mail/{id}`
 async fn one(
+    _: Near,
     State(AppState { app, issuer }): State<AppState>,
     Path(id): Path<String>,
     frame: Frame,
-    headers: HeaderMap,
 ) -> Answer {
-    let mail = find(&app, &headers, &id).await?;
+    let mail = find(&app, &id).await?;
     let mail = MailPage { frame, issuer: issuer.url.clone(), mail };
     Ok((page(PAGE_POLICY, &mail.frame), mail).into_response())
 }
 
 /// `GET /dev/mail/{id}/html`
-async fn html(State(AppState { app, .. }): State<AppState>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
-    let mail = find(&app, &headers, &id).await?;
+async fn html(_: Near, State(AppState { app, .. }): State<AppState>, Path(id): Path<String>) -> Answer {
+    let mail = find(&app, &id).await?;
     Ok(([(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(MAIL_POLICY))], Html(mail.html)).into_response())
 }
 
-async fn find(app: &App, headers: &HeaderMap, id: &str) -> Result<Message, ErrorPage> {
-    let found = folder(app, headers)?.find(id).await.map_err(|error| ErrorPage::broken(&error))?;
+async fn find(app: &App, id: &str) -> Result<Message, ErrorPage> {
+    let found = folder(app)?.find(id).await.map_err(|error| ErrorPage::broken(&error))?;
     found.ok_or_else(ErrorPage::not_found)
 }
 
-/// Where mails are kept, for somebody at this machine. A page of somebody else's could have its own name lead here, and read
-/// the answers as its own (DNS rebinding); but then the browser names that host.
-fn folder<'a>(app: &'a App, headers: &HeaderMap) -> Result<&'a Folder, ErrorPage> {
-    let is_near = headers.get(header::HOST).is_none_or(|host| {
-        let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
-        authority.is_some_and(|authority| is_loopback_name(authority.host().trim_matches(['[', ']'])))
-    });
-    app.mailer.folder().filter(|_| is_near).ok_or_else(ErrorPage::not_found)
+fn folder(app: &App) -> Result<&Folder, ErrorPage> {
+    app.mailer.folder().ok_or_else(ErrorPage::not_found)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use countersign_types::{ScopeSet, UserId};
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
+use url::Host;
 
 /// A person with an account.
 #[derive(Clone)]
@@ -47,9 +48,21 @@ impl std::fmt::Debug for User {
     }
 }
 
-/// Under which key a name or address is looked up: compatibility forms and letter case make no difference.
+/// Under which key a name or address is looked up: compatibility forms, letter case and the spelling of a domain make no difference.
 pub fn fold(name: &str) -> String {
-    name.trim().nfkc().flat_map(char::to_lowercase).nfkc().collect()
+    let folded: String = name.trim().nfkc().flat_map(char::to_lowercase).nfkc().collect();
+    match folded.rsplit_once('@').map(|(local, domain)| (local, domain_in_ascii(domain))) {
+        Some((local, Some(domain))) => format!("{local}@{domain}"),
+        Some((_, None)) | None => folded,
+    }
+}
+
+/// The one name of a domain, however it is spelt: as mail servers know it (RFC 5890). `None` for what is no domain.
+pub fn domain_in_ascii(domain: &str) -> Option<String> {
+    match Host::parse(domain).ok()? {
+        Host::Domain(name) => Some(name.trim_end_matches('.').to_owned()).filter(|name| !name.is_empty()),
+        Host::Ipv4(_) | Host::Ipv6(_) => None,
+    }
 }
 
 /// Why a name or address cannot be used.
@@ -69,7 +82,8 @@ pub fn parse_email(text: &str) -> Result<String, InvalidName> {
     let plausible = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>' | '"' | ',' | ';');
     let (local, domain) = text.rsplit_once('@').ok_or(InvalidName::Email)?;
     let valid = !local.is_empty()
-        && !domain.is_empty()
+        && !domain.contains('%')
+        && domain_in_ascii(domain).is_some()
         && !local.contains('@')
         && text.chars().count() <= 254
         && text.chars().all(plausible);
@@ -326,6 +340,24 @@ pub(super) mod tests {
         assert_eq!(fold("ADA@Example.com "), fold("ada@example.com"));
         assert_eq!(fold("ａｄａ"), "ada");
         assert_ne!(fold("ada"), fold("adа")); // the last letter is Cyrillic
+    }
+
+    #[test]
+    fn a_domain_is_one_however_it_is_spelt() {
+        for spelling in [
+            "ada@BÜCHER.example",
+            "ada@bu\u{308}cher.example",
+            "ada@xn--bcher-kva.example",
+            "ada@b\u{ad}ücher。example",
+        ] {
+            assert_eq!(fold(spelling), "ada@xn--bcher-kva.example", "{spelling}");
+        }
+        assert_eq!(fold("ada@example.com."), fold("ada@example.com"));
+        for none in
+            ["ada@ex%61mple.com", "ada@192.0.2.1", "ada@0x7f.1", "ada@[::1]", "ada@a..b/c", "ada@.", "ada@ex ample.com"]
+        {
+            assert!(parse_email(none).is_err(), "{none}");
+        }
     }
 
     #[test]

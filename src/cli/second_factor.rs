@@ -7,9 +7,10 @@ use crate::{
     app::App,
     domain::{
         event::{AuditEntry, Event, Remover},
+        session::SessionEnd,
         user::User,
     },
-    login::second_factor,
+    login::{second_factor, session},
     store::{StoreError, account, audit, credential, recovery_code},
 };
 
@@ -35,10 +36,18 @@ pub(super) async fn require(app: &App, user: &User, required: bool, out: Output)
 /// Takes the second factor from a person who lost it, and their recovery codes.
 pub(super) async fn reset(app: &App, user: &User, out: Output) -> Result<(), CliError> {
     let mut tx = app.store.write().await?;
-    let had_one = second_factor::remove(app, &mut tx, user, Remover::Operator, app.clock.now()).await?;
+    let now = app.clock.now();
+    let had_one = second_factor::remove(app, &mut tx, user, Remover::Operator, now).await?;
+    if had_one {
+        // Whoever found what was lost may be signed in by it.
+        session::end_all(app, &mut tx, user, SessionEnd::Revoked, now).await?;
+    }
     tx.commit().await?;
     let text = if had_one {
-        format!("{} signs in with the password alone now, and can set up a second factor again.", user.email)
+        format!(
+            "{} was signed out everywhere, signs in with the password alone now, and can set up a second factor again.",
+            user.email
+        )
     } else {
         format!("{} has no second factor.", user.email)
     };

@@ -17,6 +17,7 @@ use crate::{
     app::App,
     domain::token::{Digest, Secret},
     login::Device,
+    text::Language,
 };
 
 /// How long a cookie of ours is: 256 bits in base64url.
@@ -102,10 +103,12 @@ fn device(app: &App, parts: &Parts) -> Device {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip().to_canonical());
     let cookie = Cookie::Device.read(app, &parts.headers).filter(|value| value.len() == SECRET_CHARS);
+    let accepted = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     let user_agent = parts.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
     Device {
         address: client_address(peer, &parts.headers, &app.settings.trusted_proxies),
         user_agent: String::from_utf8_lossy(user_agent).chars().filter(|c| !c.is_control()).take(256).collect(),
+        language: Language::negotiate(&[], None, accepted).tag(),
         cookie: cookie.map(|value| Secret::new(value.to_owned())),
     }
 }

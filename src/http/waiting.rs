@@ -51,7 +51,13 @@ pub fn clear_cookie(app: &App) -> HeaderValue {
 pub async fn find(app: &App, visitor: &Visitor, headers: &HeaderMap) -> Result<Option<Proof>, StoreError> {
     let Some(Waiting { user, password, at }) = open(app, visitor, headers) else { return Ok(None) };
     let user = account::find(&mut app.store.read().await?, &user).await?.filter(|user| user.enabled);
-    Ok(user.map(|user| Proof { user, password: CredentialVersion(password), shown: Shown::NothingYet, at }))
+    Ok(user.map(|user| Proof {
+        user,
+        password: CredentialVersion(password),
+        shown: Shown::NothingYet,
+        password_at: at,
+        at,
+    }))
 }
 
 fn open(app: &App, visitor: &Visitor, headers: &HeaderMap) -> Option<Waiting> {

@@ -39,8 +39,9 @@ pub(super) async fn run(app: &App, job: &Job) -> (&'static str, Outcome) {
 /// Runs it and takes it out of the queue, both or neither: the link in one mail is not replaced by that of a second one.
 async fn done(app: &App, job: &Job, errand: &Errand) -> Result<(), StoreError> {
     let now = app.clock.now();
+    let is_wanted = now < job.expires_at && (job.tries > 1 || errand::may_mail(app, errand, now).await?);
     let mut tx = app.store.write().await?;
-    if now < job.expires_at {
+    if is_wanted {
         errand::run(app, &mut tx, errand, now).await?;
     }
     job::finish(&mut tx, job).await?;

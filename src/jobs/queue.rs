@@ -94,14 +94,16 @@ async fn work(app: &App, job: &Job) {
         JobKind::Mail => mail::send(app, job).await,
         JobKind::Errand => errand::run(app, job).await,
     };
-    for _ in 0..NOTE_TRIES {
+    for tried in 0..NOTE_TRIES {
         match note(app, job, subject, outcome).await {
             Ok(()) => return,
-            Err(error) => {
+            // Once is enough, however long the database is away.
+            Err(error) if tried == 0 => {
                 tracing::warn!(%error, job = job.id, "what became of a job could not be noted; trying again");
-                sleep(NOTE_PAUSE).await;
             }
+            Err(_) => {}
         }
+        sleep(NOTE_PAUSE).await;
     }
 }
 
@@ -112,10 +114,12 @@ async fn note(app: &App, job: &Job, subject: &'static str, outcome: Outcome) -> 
         Next::Finish => job::finish(&mut tx, job).await?,
         Next::TryAgain(at) => job::postpone(&mut tx, job, at).await?,
         Next::GiveUp if job::give_up(&mut tx, job).await? => {
-            tracing::warn!(job = job.id, subject, tries = job.tries, "a mail could not be sent, and is given up");
-            let entry = AuditEntry::new(Event::MailGivenUp { mail: subject, tries: job.tries });
-            let entry = job.user.iter().fold(entry, AuditEntry::user);
-            audit::record(&mut tx, &entry, now).await?;
+            tracing::warn!(job = job.id, subject, tries = job.tries, "a job could not be done, and is given up");
+            if job.kind == JobKind::Mail {
+                let entry = AuditEntry::new(Event::MailGivenUp { mail: subject, tries: job.tries });
+                let entry = job.user.iter().fold(entry, AuditEntry::user);
+                audit::record(&mut tx, &entry, now).await?;
+            }
         }
         // Another node has it.
         Next::GiveUp => {}

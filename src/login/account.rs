@@ -36,10 +36,11 @@ pub async fn delete(app: &App, tx: &mut Tx, user: &User, now: DateTime<Utc>) -> 
     if account::is_last_administrator(tx, &user.id).await? {
         return Err(DeleteError::LastAdministrator);
     }
+    let owner = Recipient::of(tx, user).await?;
     session::end_all(app, tx, user, SessionEnd::AccountDeleted, now).await?;
     audit::destroy_key(tx, &user.id).await?;
     account::delete(tx, &user.id).await?;
     audit::record(tx, &AuditEntry::new(Event::UserDeleted).user(&user.id), now).await?;
-    mail::queue(app, tx, &Recipient::of(user), &Mail::AccountDeleted, now).await?;
+    mail::queue(app, tx, &owner, &Mail::AccountDeleted, now).await?;
     Ok(())
 }

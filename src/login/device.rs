@@ -24,6 +24,8 @@ pub struct Device {
     pub address: IpAddr,
     /// What the browser calls itself, shortened.
     pub user_agent: String,
+    /// The tag of the language that it asks for.
+    pub language: &'static str,
     /// The cookie that it was given at an earlier sign-in of anybody, or that somebody made up.
     pub cookie: Option<Secret>,
 }
@@ -46,6 +48,17 @@ impl Device {
     /// What to call it.
     pub fn label(&self) -> String {
         device::label(&self.user_agent)
+    }
+
+    /// Under what many are throttled together: the /48 that a whole site usually has, of IPv6 alone.
+    pub fn site(&self) -> Option<String> {
+        match self.address.to_canonical() {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => {
+                let [a, b, c, ..] = address.segments();
+                Some(format!("{a:x}:{b:x}:{c:x}::/48"))
+            }
+        }
     }
 
     /// Under what it is throttled: one IPv4 address, or the /64 of which a single line usually has all.
@@ -107,11 +120,11 @@ pub(super) async fn trust(
     audit::record(tx, &entry.personal(device.personal()), now).await
 }
 
-/// Which of a person's own devices this is, if they ever signed in on it. Nobody has none, after the same work.
+/// Which of a person's own devices this is, if they signed in on it by the password that they have. Nobody has none, after the same work.
 pub(super) async fn own(tx: &mut Tx, user: Option<&UserId>, device: &Device) -> Result<Option<DeviceId>, StoreError> {
     let Some(cookie) = &device.cookie else { return Ok(None) };
     let nobody = UserId::new("");
-    devices::find(tx, user.unwrap_or(&nobody), &cookie.digest()).await
+    devices::find_own(tx, user.unwrap_or(&nobody), &cookie.digest()).await
 }
 
 /// Notes that a person signs in, or chooses a password, on this device.
@@ -122,13 +135,20 @@ pub(super) async fn recognise(
     device: &Device,
     now: DateTime<Utc>,
 ) -> Result<Recognised, StoreError> {
-    // A cookie that nobody has signed in with was not made here, or long ago: it may have been planted.
     let cookie = match &device.cookie {
-        Some(cookie) if devices::is_known(tx, &cookie.digest()).await? => cookie.clone(),
-        _ => app.random.secret(),
+        Some(cookie) if devices::find(tx, user, &cookie.digest()).await?.is_some() => cookie.clone(),
+        // Of a browser that others sign in on, too, who may have a copy: it must not name this person's device.
+        Some(cookie) if devices::is_known(tx, &cookie.digest()).await? => {
+            let fresh = app.random.secret();
+            devices::change_cookie(tx, &cookie.digest(), &fresh.digest()).await?;
+            fresh
+        }
+        // One that nobody has signed in with was not made here, or long ago: it may have been planted.
+        Some(_) | None => app.random.secret(),
     };
     let fresh = DeviceId::new(app.random.id());
-    let id = devices::see(tx, &fresh, user, &cookie.digest(), &device.label(), now).await?;
+    let seen = devices::See { user, cookie: &cookie.digest(), label: &device.label(), language: device.language };
+    let id = devices::see(tx, &fresh, &seen, now).await?;
     let is_news = id == fresh && devices::has_other(tx, user, &id).await?;
     Ok(Recognised { id, cookie, is_news })
 }

@@ -50,7 +50,8 @@ pub async fn confirm(app: &App, digest: &Digest, now: DateTime<Utc>) -> Result<(
     if is_new {
         // Links on their way to the old address open nothing any more, and its reader hears why.
         link::forget(&mut tx, &id).await?;
-        mail::queue(app, &mut tx, &Recipient::of(&before), &Mail::EmailChanged, now).await?;
+        let owner = Recipient::of(&mut tx, &before).await?;
+        mail::queue(app, &mut tx, &owner, &Mail::EmailChanged, now).await?;
     }
     audit::record(&mut tx, &AuditEntry::new(Event::UserChanged { fields }).user(&id), now).await?;
     tx.commit().await?;

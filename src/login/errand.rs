@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{
     Device, link,
     mail::{self, Recipient},
+    throttle::SITE,
 };
 use crate::{
     app::App,
@@ -35,8 +36,15 @@ const MOST_WAITING: i64 = 10;
 
 /// Leaves an errand. One too many is dropped; whoever asked is told the same.
 pub async fn leave(app: &App, errand: &Errand, device: &Device, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let most = app.settings.throttle.mails_from;
     let from = format!("from/{}", device.network());
-    if !counts(app, &from, app.settings.throttle.mails_from, HOUR, now).await
+    let site = device.site().map(|site| format!("from/{site}"));
+    let is_site_quiet = match &site {
+        Some(site) => counts(app, site, most.saturating_mul(SITE), HOUR, now).await,
+        None => true,
+    };
+    if !is_site_quiet
+        || !counts(app, &from, most, HOUR, now).await
         || !counts(app, "all", MOST_IN_A_MINUTE, MINUTE, now).await
     {
         tracing::info!(wish = ?errand.wish, "too many ask for mails; this one is not sent");
@@ -62,13 +70,20 @@ pub async fn leave(app: &App, errand: &Errand, device: &Device, now: DateTime<Ut
     tx.commit().await
 }
 
+/// Whether the address that an errand leads to may get one more mail. It counts as one; so it is asked once, before the first
+/// try, and outside of what may be rolled back.
+pub async fn may_mail(app: &App, errand: &Errand, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let Some((to, _)) = answer(&mut app.store.read().await?, errand).await? else { return Ok(false) };
+    let may = counts(app, &format!("to/{}", fold(&to.address)), app.settings.throttle.mails_to, HOUR, now).await;
+    if !may {
+        tracing::info!(wish = ?errand.wish, "too many mails for one address; this one is not sent");
+    }
+    Ok(may)
+}
+
 /// Runs an errand: a link is made and mailed to where it belongs, or nothing happens.
 pub async fn run(app: &App, tx: &mut Tx, errand: &Errand, now: DateTime<Utc>) -> Result<(), StoreError> {
     let Some((to, news)) = answer(tx, errand).await? else { return Ok(()) };
-    if !counts(app, &format!("to/{}", fold(&to.address)), app.settings.throttle.mails_to, HOUR, now).await {
-        tracing::info!(wish = ?errand.wish, "too many mails for one address; this one is not sent");
-        return Ok(());
-    }
     let mail = match news {
         News::Taken => Mail::SignUpTaken,
         News::Link(purpose) => {
@@ -98,30 +113,35 @@ enum News {
 
 /// Who gets a mail, and what is in it; nobody where there is nobody.
 async fn answer(tx: &mut Tx, errand: &Errand) -> Result<Option<(Recipient, News)>, StoreError> {
-    let reading = |recipient: Recipient| recipient.reading(&errand.locale);
     let is_enabled = |user: &User| user.enabled;
-    Ok(match &errand.wish {
-        Wish::SignUp(email) => Some(match account::find_by_name(tx, email).await? {
-            Some(user) => (reading(Recipient::of(&user)), News::Taken),
-            None => (reading(Recipient::at(email)), News::Link(LinkPurpose::SignUp(email.clone()))),
-        }),
-        Wish::Recover(name) => account::find_by_name(tx, name)
-            .await?
-            .filter(is_enabled)
-            .map(|user| (reading(Recipient::of(&user)), News::Link(LinkPurpose::ResetPassword(user.id)))),
-        Wish::VerifyEmail(id) => account::find(tx, id)
-            .await?
-            .filter(is_enabled)
-            .map(|user| (reading(Recipient::of(&user)), News::Link(LinkPurpose::VerifyEmail(user.id, user.email)))),
+    let found = match &errand.wish {
+        Wish::SignUp(email) => match account::find_by_name(tx, email).await? {
+            Some(user) => Some((Recipient::of(tx, &user).await?, News::Taken)),
+            None => Some((Recipient::at(email), News::Link(LinkPurpose::SignUp(email.clone())))),
+        },
+        Wish::Recover(name) => match account::find_by_name(tx, name).await?.filter(is_enabled) {
+            Some(user) => Some((Recipient::of(tx, &user).await?, News::Link(LinkPurpose::ResetPassword(user.id)))),
+            None => None,
+        },
+        Wish::VerifyEmail(id) => match account::find(tx, id).await?.filter(is_enabled) {
+            Some(user) => {
+                let to = Recipient::of(tx, &user).await?;
+                Some((to, News::Link(LinkPurpose::VerifyEmail(user.id, user.email))))
+            }
+            None => None,
+        },
         Wish::ChangeEmail(id, email) => {
-            let owner = account::find(tx, id).await?.filter(is_enabled);
             let is_free = account::find_by_name(tx, email).await?.is_none_or(|holder| holder.id == *id);
-            owner.filter(|_| is_free).map(|owner| {
-                let to = Recipient { address: email.clone(), ..Recipient::of(&owner) };
-                (reading(to), News::Link(LinkPurpose::ChangeEmail(owner.id, email.clone())))
-            })
+            match account::find(tx, id).await?.filter(|owner| owner.enabled && is_free) {
+                Some(owner) => {
+                    let to = Recipient { address: email.clone(), ..Recipient::of(tx, &owner).await? };
+                    Some((to, News::Link(LinkPurpose::ChangeEmail(owner.id, email.clone()))))
+                }
+                None => None,
+            }
         }
-    })
+    };
+    Ok(found.map(|(recipient, news)| (recipient.reading(&errand.locale), news)))
 }
 
 /// Counts one more under a key. `false` when that is more than so many within the time, which begins anew by the clock: what

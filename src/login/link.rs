@@ -208,7 +208,8 @@ pub(super) async fn store_password(
     let is_first = credential::find_password(tx, &user.id).await?.is_none();
     credential::set_password(tx, &PasswordCredential { user: user.id.clone(), phc }, now).await?;
     if !is_first {
-        mail::queue(app, tx, &Recipient::of(user), &Mail::PasswordChanged, now).await?;
+        let owner = Recipient::of(tx, user).await?;
+        mail::queue(app, tx, &owner, &Mail::PasswordChanged, now).await?;
     }
     audit::record(tx, &AuditEntry::new(Event::PasswordChanged).user(&user.id), now).await
 }

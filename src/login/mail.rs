@@ -10,7 +10,7 @@ use crate::{
         user::{User, fold},
     },
     store::{
-        StoreError, Tx,
+        StoreError, Tx, device,
         job::{self, JobKind, NewJob},
     },
 };
@@ -38,10 +38,14 @@ impl std::fmt::Debug for Recipient {
 }
 
 impl Recipient {
-    /// The owner of an account, at the address that it has, in the language that they told us to use.
-    pub fn of(user: &User) -> Self {
-        let locale = user.claims.get("locale").and_then(|locale| locale.as_str()).map(str::to_owned);
-        Self { address: user.email.clone(), locale, user: Some(user.id.clone()) }
+    /// The owner of an account, at the address that it has, in the language that they told us to use, or that their browser
+    /// asks for.
+    pub async fn of(tx: &mut Tx, user: &User) -> Result<Self, StoreError> {
+        let locale = match user.claim("locale") {
+            Some(told) => Some(told.to_owned()),
+            None => device::language(tx, &user.id).await?,
+        };
+        Ok(Self { address: user.email.clone(), locale, user: Some(user.id.clone()) })
     }
 
     /// Whoever reads what is sent to this address.
@@ -49,7 +53,7 @@ impl Recipient {
         Self { address: address.to_owned(), locale: None, user: None }
     }
 
-    /// In this language, unless they told us to use another.
+    /// In this language, unless another is known.
     #[must_use]
     pub fn reading(mut self, language: &str) -> Self {
         self.locale.get_or_insert_with(|| language.to_owned());

@@ -33,6 +33,8 @@ pub struct Proof {
     pub password: CredentialVersion,
     /// What they have shown beside it.
     pub shown: Shown,
-    /// When.
+    /// When they gave the password: what comes after it does not make it fresh.
+    pub password_at: DateTime<Utc>,
+    /// When they gave the last of it.
     pub at: DateTime<Utc>,
 }

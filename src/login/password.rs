@@ -127,7 +127,7 @@ pub async fn prove(
 
 /// That a person has just shown to know their password.
 pub fn proof(user: User, password: CredentialVersion, now: DateTime<Utc>) -> Proof {
-    Proof { user, password, shown: Shown::Nothing, at: now }
+    Proof { user, password, shown: Shown::Nothing, password_at: now, at: now }
 }
 
 /// Checks the password of a person who is signed in.

@@ -157,7 +157,8 @@ impl<'a> Attempt<'a> {
             Some(TypedCode::Recovery(code)) => {
                 let Some(left) = recovery_code::accept(tx, user, &code, now).await? else { return Ok(None) };
                 audit::record(tx, &self.entry(Event::RecoveryCodeUsed { left }), now).await?;
-                mail::queue(self.app, tx, &Recipient::of(self.user), &Mail::RecoveryCodeUsed { left }, now).await?;
+                let owner = Recipient::of(tx, self.user).await?;
+                mail::queue(self.app, tx, &owner, &Mail::RecoveryCodeUsed { left }, now).await?;
                 Ok(Some(Factor::RecoveryCode))
             }
         }
@@ -275,7 +276,8 @@ async fn enrolled(app: &App, tx: &mut Tx, user: &User, now: DateTime<Utc>) -> Re
     devices::forget_second_factors(tx, &user.id).await?;
     let codes = recovery_code::replace(app, tx, &user.id, now).await?;
     audit::record(tx, &AuditEntry::new(Event::SecondFactorEnrolled).user(&user.id), now).await?;
-    mail::queue(app, tx, &Recipient::of(user), &Mail::SecondFactorOn, now).await?;
+    let owner = Recipient::of(tx, user).await?;
+    mail::queue(app, tx, &owner, &Mail::SecondFactorOn, now).await?;
     Ok(codes)
 }
 
@@ -287,7 +289,8 @@ pub async fn remove(app: &App, tx: &mut Tx, user: &User, by: Remover, now: DateT
     recovery_codes::remove(tx, &user.id).await?;
     devices::forget_second_factors(tx, &user.id).await?;
     audit::record(tx, &AuditEntry::new(Event::SecondFactorRemoved { by }).user(&user.id), now).await?;
-    mail::queue(app, tx, &Recipient::of(user), &Mail::SecondFactorOff, now).await?;
+    let owner = Recipient::of(tx, user).await?;
+    mail::queue(app, tx, &owner, &Mail::SecondFactorOff, now).await?;
     Ok(true)
 }
 
@@ -300,7 +303,8 @@ pub async fn renew_recovery_codes(
 ) -> Result<Vec<RecoveryCode>, StoreError> {
     let codes = recovery_code::replace(app, tx, &user.id, now).await?;
     audit::record(tx, &AuditEntry::new(Event::RecoveryCodesRenewed).user(&user.id), now).await?;
-    mail::queue(app, tx, &Recipient::of(user), &Mail::RecoveryCodesRenewed, now).await?;
+    let owner = Recipient::of(tx, user).await?;
+    mail::queue(app, tx, &owner, &Mail::RecoveryCodesRenewed, now).await?;
     Ok(codes)
 }
 

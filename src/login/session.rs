@@ -83,13 +83,14 @@ pub async fn begin(
     if is_news {
         let (label, address) = (device.label(), device.address.to_string());
         let news = Mail::NewDevice { label, address, at: proof.at };
-        mail::queue(app, tx, &Recipient::of(&proof.user), &news, proof.at).await?;
+        let owner = Recipient::of(tx, &proof.user).await?;
+        mail::queue(app, tx, &owner, &news, proof.at).await?;
     }
     let cookie = app.random.secret();
     let proven = Session {
         id: SessionId::new(app.random.id()),
         user: proof.user.id.clone(),
-        auth_time: proof.at,
+        auth_time: proof.password_at,
         acr: strength.acr().to_owned(),
         amr: words(strength.amr()),
         label: device.label(),
@@ -203,7 +204,7 @@ pub async fn end_devices(
         // An older sign-in on the very device that the person sits at says nothing against the device.
         if let Some(id) = live.device.as_ref().filter(|id| by.id == live.id || by.device.as_ref() != Some(*id)) {
             revocation::revoke_ended_sessions_of_device(tx, id, now, until).await?;
-            devices::forget_second_factor(tx, id).await?;
+            devices::disown(tx, id).await?;
         }
     }
     Ok(true)
@@ -273,7 +274,7 @@ pub async fn end_others(
         end_unattended(app, tx, live, reason, now).await?;
     }
     link::forget(tx, &kept.user).await?;
-    devices::forget_second_factors(tx, &kept.user).await?;
+    devices::disown_all(tx, &kept.user, kept.device.as_ref()).await?;
     revocation::revoke_grants_of_user(tx, &kept.user, now).await
 }
 
@@ -290,7 +291,7 @@ pub async fn end_all(
         end_unattended(app, tx, &live, reason, now).await?;
     }
     link::forget(tx, &user.id).await?;
-    devices::forget_second_factors(tx, &user.id).await?;
+    devices::disown_all(tx, &user.id, None).await?;
     // Grants whose session ended earlier live on by offline_access.
     revocation::revoke_grants_of_user(tx, &user.id, now).await
 }

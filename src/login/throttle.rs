@@ -26,6 +26,9 @@ use crate::{
 /// tries them knows the password.
 const CODE_WINDOW: Duration = Duration::from_hours(24);
 
+/// How many more are free for a whole site (an IPv6 /48, of which one person may have all) than for one line.
+pub(super) const SITE: u32 = 10;
+
 /// What is tried.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
@@ -110,10 +113,11 @@ async fn counters(app: &App, target: Target<'_>, device: &Device, now: DateTime<
         ..counted(format!("login/second-factor/{user}"), Free::of(limits.account, pressure))
     };
     let shared = |pressure| {
-        [
-            counted(format!("login/address/{network}"), Free::of(limits.address, pressure)),
-            counted(of_house(stretch(now)), Free::ALL),
-        ]
+        let site = device.site().map(|site| {
+            counted(format!("login/address/{site}"), Free::of(limits.address.saturating_mul(SITE), pressure))
+        });
+        let address = counted(format!("login/address/{network}"), Free::of(limits.address, pressure));
+        [address].into_iter().chain(site).chain([counted(of_house(stretch(now)), Free::ALL)])
     };
     match target {
         Target::Password { own: Some(device), .. } => {

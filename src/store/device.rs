@@ -24,27 +24,58 @@ pub async fn find(tx: &mut Tx, user: &UserId, cookie: &Digest) -> Result<Option<
     Ok(row.map(|(id,)| DeviceId::new(id)))
 }
 
-/// Notes that a person signs in on the browser with this cookie: its id, which is `fresh` if it is new to them.
-pub async fn see(
-    tx: &mut Tx,
-    fresh: &DeviceId,
-    user: &UserId,
-    cookie: &Digest,
-    label: &str,
-    now: DateTime<Utc>,
-) -> Result<DeviceId, StoreError> {
-    let (id,): (String,) = fetch_one!(
+/// The same, if the person signed in on it by the password that they have.
+pub async fn find_own(tx: &mut Tx, user: &UserId, cookie: &Digest) -> Result<Option<DeviceId>, StoreError> {
+    let row: Option<(String,)> = fetch_optional!(
         tx,
-        "INSERT INTO device (id, user_id, cookie_digest, label, first_seen, last_seen) VALUES ($1, $2, $3, $4, $5, $5)
-         ON CONFLICT (user_id, cookie_digest) DO UPDATE SET label = excluded.label, last_seen = excluded.last_seen
-         RETURNING id",
-        fresh.as_str(),
+        "SELECT id FROM device WHERE user_id = $1 AND cookie_digest = $2 AND is_own",
         user.as_str(),
         cookie.as_bytes(),
-        label,
+    )?;
+    Ok(row.map(|(id,)| DeviceId::new(id)))
+}
+
+/// A browser that a person signs in on.
+#[derive(Debug)]
+pub struct See<'a> {
+    /// Who signs in.
+    pub user: &'a UserId,
+    /// By what it is known again.
+    pub cookie: &'a Digest,
+    /// What it calls itself, in our words.
+    pub label: &'a str,
+    /// The tag of the language that it asks for.
+    pub language: &'a str,
+}
+
+/// Notes that a person signs in on a browser: its id, which is `fresh` if it is new to them.
+pub async fn see(tx: &mut Tx, fresh: &DeviceId, it: &See<'_>, now: DateTime<Utc>) -> Result<DeviceId, StoreError> {
+    let (id,): (String,) = fetch_one!(
+        tx,
+        "INSERT INTO device (id, user_id, cookie_digest, label, language, first_seen, last_seen, is_own)
+         VALUES ($1, $2, $3, $4, $5, $6, $6, TRUE)
+         ON CONFLICT (user_id, cookie_digest)
+         DO UPDATE SET label = excluded.label, language = excluded.language, last_seen = excluded.last_seen, is_own = TRUE
+         RETURNING id",
+        fresh.as_str(),
+        it.user.as_str(),
+        it.cookie.as_bytes(),
+        it.label,
+        it.language,
         now,
     )?;
     Ok(DeviceId::new(id))
+}
+
+/// The tag of the language that a person's browser asks for: that of the one that they have had the longest, so that nobody
+/// who comes new chooses it for them.
+pub async fn language(tx: &mut Tx, user: &UserId) -> Result<Option<String>, StoreError> {
+    let row: Option<(String,)> = fetch_optional!(
+        tx,
+        "SELECT language FROM device WHERE user_id = $1 AND language IS NOT NULL ORDER BY first_seen, id LIMIT 1",
+        user.as_str(),
+    )?;
+    Ok(row.map(|(language,)| language))
 }
 
 /// Whether a person has another device than this.
@@ -110,9 +141,20 @@ pub async fn count_trusted(tx: &mut Tx, user: &UserId, now: DateTime<Utc>) -> Re
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// Asks for the second factor on this device again.
-pub async fn forget_second_factor(tx: &mut Tx, device: &DeviceId) -> Result<(), StoreError> {
-    execute!(tx, "UPDATE device SET second_factor_until = NULL WHERE id = $1", device.as_str())?;
+/// A device is not its person's own any more, until they sign in on it again: nor is it trusted.
+pub async fn disown(tx: &mut Tx, device: &DeviceId) -> Result<(), StoreError> {
+    execute!(tx, "UPDATE device SET second_factor_until = NULL, is_own = FALSE WHERE id = $1", device.as_str())?;
+    Ok(())
+}
+
+/// The same of every device of a person but this one.
+pub async fn disown_all(tx: &mut Tx, user: &UserId, but: Option<&DeviceId>) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "UPDATE device SET second_factor_until = NULL, is_own = (id = $2) WHERE user_id = $1",
+        user.as_str(),
+        but.map_or("", DeviceId::as_str),
+    )?;
     Ok(())
 }
 

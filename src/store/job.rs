@@ -133,7 +133,8 @@ pub async fn insert(tx: &mut Tx, job: &NewJob<'_>, now: DateTime<Utc>) -> Result
 
 /// Whether a job is due.
 pub async fn is_due(tx: &mut Tx, now: DateTime<Utc>) -> Result<bool, StoreError> {
-    let due: Option<(String,)> = fetch_optional!(tx, "SELECT id FROM job WHERE due_at <= $1 LIMIT 1", now)?;
+    let due: Option<(String,)> =
+        fetch_optional!(tx, "SELECT id FROM job WHERE due_at <= $1 AND kind IN ('mail', 'errand') LIMIT 1", now)?;
     Ok(due.is_some())
 }
 
@@ -143,14 +144,16 @@ pub async fn count_due(tx: &mut Tx, now: DateTime<Utc>) -> Result<i64, StoreErro
     Ok(count)
 }
 
-/// Takes up to `most` jobs that are due, the longest due first. Nobody else gets them before `until`.
+/// Takes up to `most` jobs that are due, the longest due first. Nobody else gets them before `until`. Kinds that a later version
+/// knows, on another node or before this one was put back, are left for it.
 pub async fn claim(tx: &mut Tx, now: DateTime<Utc>, until: DateTime<Utc>, most: i64) -> Result<Vec<Job>, StoreError> {
     type Columns = (String, String, Option<String>, Vec<u8>, i64, DateTime<Utc>);
     // The condition stands twice, since PostgreSQL looks at the outer one again when it has waited for another node.
     let rows: Vec<Columns> = fetch_all!(
         tx,
         "UPDATE job SET due_at = $2, tries = tries + 1
-         WHERE due_at <= $1 AND id IN (SELECT id FROM job WHERE due_at <= $1 ORDER BY due_at, id LIMIT $3)
+         WHERE due_at <= $1 AND id IN (
+             SELECT id FROM job WHERE due_at <= $1 AND kind IN ('mail', 'errand') ORDER BY due_at, id LIMIT $3)
          RETURNING id, kind, user_id, sealed, tries, expires_at",
         now,
         until,

@@ -69,7 +69,7 @@ fn every_attack_has_a_line_that_names_all_its_tests() {
         };
         let line = line(number);
         let (_, listed) = line.split_once(&format!("`{stem}.rs`: ")).unwrap_or_else(|| panic!("{stem} is not named"));
-        let listed = quoted(listed).filter(|text| !text.contains(['/', ':', '.']));
+        let listed = quoted(listed.split(';').next().unwrap());
         let listed: BTreeSet<_> = listed.map(str::to_owned).collect();
         assert_eq!(listed, tests_in(&path), "the tests of attack {number} in docs/security.md");
     }

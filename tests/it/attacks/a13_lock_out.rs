@@ -20,6 +20,7 @@ use crate::harness::{
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
 const WRONG: &str = "not the password";
+const NEW: &str = "a new battery for the staple";
 const DEVICE: &str = "countersign_device";
 
 /// Runs an attack on a server that counts in memory, and on one that counts in Redis.
@@ -138,6 +139,18 @@ async fn by_the_many_addresses_of_one_line() {
 }
 
 #[tokio::test]
+async fn by_the_many_lines_of_one_site() {
+    everywhere("throttle.address = 2", async |server, _| {
+        for n in 0..20 {
+            assert_eq!(try_from(server, &format!("2001:db8:1:{n}::1"), &format!("name{n}")).await, 422);
+        }
+        assert_eq!(try_from(server, "2001:db8:1:ffff::1", ADA).await, 429);
+        assert_eq!(try_from(server, "2001:db8:2:ffff::1", ADA).await, 422, "another site");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn by_spreading_over_addresses_and_names() {
     everywhere("throttle.house = 20", async |server, _| {
         let mut own = server.browser();
@@ -215,6 +228,23 @@ async fn by_the_cookie_of_a_device_that_is_not_theirs() {
             browser.cookies.insert(DEVICE.to_owned(), cookie);
             assert_eq!(try_in(&mut browser, ADA, PASSWORD).await, 429);
         }
+    })
+    .await;
+}
+
+/// Somebody else who knew the password made their browser the person's own.
+#[tokio::test]
+async fn by_a_device_of_before_the_password_was_changed() {
+    everywhere("", async |server, ada| {
+        let mut thief = server.browser();
+        assert_eq!(try_in(&mut thief, ADA, PASSWORD).await, 200);
+        let link = server.issue_link(&LinkPurpose::ResetPassword(ada.id.clone())).await;
+        let mut own = server.browser();
+        let page = own.open(&link).await;
+        assert_eq!(own.submit(&page, &[("password", NEW)]).await.status, 200);
+        lock(server, ADA).await;
+        assert_eq!(try_in(&mut thief, ADA, WRONG).await, 429, "counted like those of everybody else");
+        assert_eq!(try_in(&mut own, ADA, NEW).await, 200, "the one that the password was chosen on is not");
     })
     .await;
 }
@@ -308,7 +338,6 @@ async fn ones_own_device_waits_for_its_own_failures_alone() {
 
 #[tokio::test]
 async fn an_owner_who_was_locked_out_gets_in_by_a_new_password() {
-    const NEW: &str = "a new battery for the staple";
     everywhere("", async |server, ada| {
         lock_for_long(server, ADA).await;
         let link = server.issue_link(&LinkPurpose::ResetPassword(ada.id.clone())).await;

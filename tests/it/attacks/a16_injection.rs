@@ -214,8 +214,9 @@ async fn what_mails_are_made_of() {
         until: now + chrono::TimeDelta::hours(1),
     };
     let mut tx = server.app.store.write().await.unwrap();
+    let owner = Recipient::of(&mut tx, &user).await.unwrap().reading(lines);
     for mail in [Mail::NewDevice { label: text.clone(), address: text, at: now }, Mail::ResetPassword { link }] {
-        mail::queue(&server.app, &mut tx, &Recipient::of(&user).reading(lines), &mail, now).await.unwrap();
+        mail::queue(&server.app, &mut tx, &owner, &mail, now).await.unwrap();
     }
     for address in [format!("{USER}{lines}"), format!("{USER}, eve@example.com"), format!("{USER}>{lines}")] {
         mail::queue(&server.app, &mut tx, &Recipient::at(&address), &Mail::PasswordChanged, now).await.unwrap();

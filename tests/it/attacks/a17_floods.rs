@@ -43,9 +43,9 @@ fn v4(number: u32) -> Ipv4Addr {
     Ipv4Addr::from(0x0a00_0000 + number)
 }
 
-/// One address in each of so many networks.
-fn v6(network: u16) -> Ipv6Addr {
-    Ipv6Addr::new(0x2001, 0xdb8, 0, network, 0, 0, 0, 1)
+/// One address of each of so many sites.
+fn v6(site: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0x2001, 0xdb8, site, 0, 0, 0, 0, 1)
 }
 
 #[tokio::test]
@@ -79,7 +79,8 @@ async fn one_mailbox_from_many_networks_under_many_names() {
     for number in 0..30 {
         let name = names[number as usize % names.len()];
         recover.ask(&server, v6(number), name).await;
-        sign_up.ask(&server, v6(100 + number), "ADA@example.com").await;
+        let spellings = ["ADA@example.com", "ada@ex\u{ad}ample.com", "ada@example\u{3002}com", "ada@EXAMPLE.com."];
+        sign_up.ask(&server, v6(number << 8), spellings[number as usize % spellings.len()]).await;
         server.deliver_mails().await;
     }
     let mails = server.mails().await;
@@ -89,6 +90,20 @@ async fn one_mailbox_from_many_networks_under_many_names() {
     recover.ask(&server, v4(7), "ada").await;
     let link = server.mailed_link("ada@example.com").await;
     assert_eq!(server.browser().open(&link).await.status, 200);
+}
+
+/// Whoever has a /48 has 65,536 lines.
+#[tokio::test]
+async fn all_the_lines_of_one_site() {
+    let server = Server::with_settings(OPEN).await;
+    let form = Form::open(&server, "/signup").await;
+    for line in 0..400 {
+        let from = Ipv6Addr::new(0x2001, 0xdb8, 7, line, 0, 0, 0, 1);
+        form.ask(&server, from, &format!("person{line}@example.com")).await;
+    }
+    assert_eq!(server.count("job").await, 100);
+    form.ask(&server, v6(8), "other@example.com").await;
+    assert_eq!(server.count("job").await, 101, "nobody else is held up");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod a08_client_assertion;
 mod a09_ssrf;
 mod a10_host;
 mod a11_second_factor;
+mod a11_trusted_device;
 mod a12_fresh_proof;
 mod a13_lock_out;
 mod a14_enumeration;

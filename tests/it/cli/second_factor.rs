@@ -53,15 +53,17 @@ async fn who_has_none_loses_none() {
 async fn who_lost_it_signs_in_by_the_password_and_sets_it_up_again() {
     use crate::harness::Server;
 
-    let server = Server::start().await;
+    let server = Server::in_real_time().await;
     let ada = server.add_user("ada@example.com", None).await;
-    server.enrol(&ada).await;
-    let machine = Machine::new().await.with("DATABASE__URL", server.database.url());
-    let keys = server.database.folder().join("keys");
-    let machine = machine.with("KEYS__DIR", keys.to_str().unwrap());
+    let authenticator = server.enrol(&ada).await;
+    let mut lost = server.browser();
+    let page = lost.give_password("ada@example.com").await;
+    lost.submit(&page, &[("code", &server.code_of(&authenticator))]).await.assert_page(200);
+    let machine = Machine::beside(&server);
     let shown = shown(&machine);
     assert_eq!((&shown["recovery_codes"], shown["since"].is_string()), (&json!(10), true));
     assert_eq!(machine.json(&["user", "reset-mfa", "ada@example.com"])["removed"], true);
+    assert!(!lost.is_signed_in().await, "whoever found the phone is out");
 
     let mut browser = server.browser();
     assert!(browser.give_password("ada@example.com").await.text().contains("Signed in as"));

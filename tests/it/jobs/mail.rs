@@ -2,7 +2,10 @@
 
 use chrono::TimeDelta;
 use countersign::{
-    domain::mail::{Mail, MailedLink},
+    domain::{
+        mail::{Mail, MailedLink},
+        user::User,
+    },
     jobs,
     login::mail::{self, Recipient},
     store::job,
@@ -30,6 +33,10 @@ async fn start() -> (Server, Smtp) {
     (Server::with_settings(&smtp.settings()).await, smtp)
 }
 
+async fn owner(server: &Server, user: &User) -> Recipient {
+    Recipient::of(&mut server.app.store.read().await.unwrap(), user).await.unwrap()
+}
+
 /// The kinds of the newest audit events.
 async fn kinds(server: &Server, most: i64) -> Vec<String> {
     server.audit(most).await.into_iter().map(|event| event.kind).collect()
@@ -39,7 +46,7 @@ async fn kinds(server: &Server, most: i64) -> Vec<String> {
 async fn a_mail_arrives() {
     let (server, smtp) = start().await;
     let ada = server.add_user(ADA, None).await;
-    queue(&server, &Recipient::of(&ada).reading("de"), &reset(&server)).await;
+    queue(&server, &owner(&server, &ada).await.reading("de"), &reset(&server)).await;
     server.deliver_mails().await;
 
     let taken = smtp.taken();
@@ -93,7 +100,7 @@ async fn a_mail_is_given_up_when_its_link_no_longer_works() {
     let (server, smtp) = start().await;
     let ada = server.add_user(ADA, None).await;
     smtp.behave(Behaviour::Refuse("450 4.2.0 <ada@example.com>: try again later"));
-    queue(&server, &Recipient::of(&ada), &reset(&server)).await;
+    queue(&server, &owner(&server, &ada).await, &reset(&server)).await;
     for _ in 0..1_800 {
         server.deliver_mails().await;
         server.advance(TimeDelta::seconds(1));

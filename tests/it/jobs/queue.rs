@@ -56,7 +56,7 @@ async fn a_letter_comes_out_as_it_went_in() {
     let mut ada = server.add_user(ADA, None).await;
     ada.set_claim("locale", "de-AT").unwrap();
     let mut tx = server.app.store.write().await.unwrap();
-    let to = Recipient::of(&ada).reading("en");
+    let to = Recipient::of(&mut tx, &ada).await.unwrap().reading("en");
     mail::queue(&server.app, &mut tx, &to, &reset(&server), server.clock.now()).await.unwrap();
     tx.commit().await.unwrap();
 
@@ -143,7 +143,8 @@ async fn the_longest_due_is_taken_first() {
 async fn few_mails_wait_for_one_address_however_it_is_written() {
     let server = Server::start().await;
     for at in 0..30 {
-        queue(&server, if at % 2 == 0 { ADA } else { "ADA@Example.com" }, &Mail::SignUpTaken).await;
+        let spellings = [ADA, "ADA@Example.com", "ada@ex\u{ad}ample.com", "ada@example\u{3002}com", "ada@example.com."];
+        queue(&server, spellings[at % spellings.len()], &Mail::SignUpTaken).await;
     }
     queue(&server, "grace@example.com", &Mail::SignUpTaken).await;
     assert_eq!(server.count("job").await, 11);
@@ -179,4 +180,15 @@ async fn a_committed_job_wakes_whoever_waits() {
     queue(&server, ADA, &Mail::PasswordChanged).await;
     assert!(timeout(at_once, server.app.store.job_queued()).await.is_ok());
     assert!(timeout(at_once, server.app.store.job_queued()).await.is_err(), "it is said once");
+}
+
+/// Those of a later version, on another node or before this one was put back.
+#[tokio::test]
+async fn jobs_of_an_unknown_kind_are_left_and_stop_no_other() {
+    let server = Server::start().await;
+    queue(&server, ADA, &Mail::PasswordChanged).await;
+    server.database.execute("UPDATE job SET kind = 'of_tomorrow'").await;
+    queue(&server, ADA, &Mail::PasswordChanged).await;
+    server.deliver_mails().await;
+    assert_eq!((server.mails().await.len(), server.count("job").await), (1, 1));
 }

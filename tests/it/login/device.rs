@@ -68,17 +68,22 @@ async fn a_new_proof_on_a_session_stays_on_its_device() {
 }
 
 #[tokio::test]
-async fn people_who_share_a_browser_have_a_device_each_under_one_cookie() {
+async fn people_who_share_a_browser_have_a_device_each() {
     let server = Server::start().await;
     for name in [ADA, BOB] {
         server.add_user(name, None).await;
     }
     let mut browser = server.browser();
     log_in(&mut browser, ADA).await;
-    let cookie = browser.cookies[DEVICE].clone();
+    let of_ada = browser.cookies[DEVICE].clone();
     log_in(&mut browser, BOB).await;
-    log_in(&mut browser, ADA).await;
-    assert_eq!((server.count("device").await, &browser.cookies[DEVICE]), (2, &cookie));
+    // Whoever has a copy of the cookie of before has none of Bob's.
+    let of_both = browser.cookies[DEVICE].clone();
+    assert_ne!(of_both, of_ada);
+    for name in [ADA, BOB] {
+        log_in(&mut browser, name).await;
+        assert_eq!((server.count("device").await, &browser.cookies[DEVICE]), (2, &of_both));
+    }
 }
 
 #[tokio::test]
@@ -156,4 +161,20 @@ async fn a_password_alone_makes_no_device_known() {
     let mut browser = server.browser();
     browser.give_password(ADA).await.assert_code_page();
     assert_eq!((server.count("device").await, browser.cookies.contains_key(DEVICE)), (0, false));
+}
+
+/// Unless they told us which language they read.
+#[tokio::test]
+async fn its_owner_hears_in_the_language_of_the_browser_that_they_have_had_the_longest() {
+    let server = Server::start().await;
+    server.add_user(ADA, None).await;
+    for languages in ["de-AT,de;q=0.9", "en"] {
+        let mut browser = server.browser();
+        browser.reads = Some(languages);
+        let page = browser.open("/login").await;
+        browser.log_in(&page, ADA).await.assert_page(200);
+        server.advance(TimeDelta::seconds(1));
+    }
+    server.deliver_mails().await;
+    assert_eq!(server.mails().await[0].subject, "Anmeldung auf einem neuen Gerät");
 }

@@ -4,7 +4,10 @@
 //! takes one moves the time at which it is due past the time that the work may take: a node that dies leaves it to be taken
 //! again. Nothing is done less than once, and twice only if a node dies between the work and its last note.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use chrono::{DateTime, Utc};
 use countersign_types::UserId;
@@ -48,11 +51,18 @@ pub(super) struct Queue {
     abouts: SealingKey,
     /// Something was queued in this process.
     queued: Notify,
+    /// How many jobs this process has queued.
+    count: AtomicU32,
 }
 
 impl Queue {
     pub(super) fn new(master: &MasterKey) -> Self {
-        Self { payloads: master.derive("jobs"), abouts: master.derive("what jobs are about"), queued: Notify::new() }
+        Self {
+            payloads: master.derive("jobs"),
+            abouts: master.derive("what jobs are about"),
+            queued: Notify::new(),
+            count: AtomicU32::new(0),
+        }
     }
 
     /// Called when a transaction that queued something is committed.
@@ -114,7 +124,9 @@ pub async fn insert(tx: &mut Tx, job: &NewJob<'_>, now: DateTime<Utc>) -> Result
     if waiting >= job.most_about {
         return Ok(false);
     }
-    let id = inner.random.id();
+    // Begins with the time, and of two at the same time with which was first: in this order they are done.
+    let number = inner.queue.count.fetch_add(1, Ordering::Relaxed);
+    let id = format!("{:016x}-{number:08x}-{}", now.timestamp_micros(), inner.random.id());
     let sealed = inner.queue.payloads.seal(job.payload, id.as_bytes(), &inner.random);
     execute!(
         tx,
@@ -159,13 +171,16 @@ pub async fn claim(tx: &mut Tx, now: DateTime<Utc>, until: DateTime<Utc>, most: 
         until,
         most,
     )?;
-    rows.into_iter()
+    let mut jobs = rows
+        .into_iter()
         .map(|(id, kind, user, sealed, tries, expires_at)| {
             let user = user.map(UserId::new);
             let tries = u32::try_from(tries).unwrap_or(u32::MAX);
             Ok(Job { id, kind: JobKind::parse(&kind)?, user, tries, expires_at, sealed })
         })
-        .collect()
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    jobs.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    Ok(jobs)
 }
 
 /// What a job is to do.

@@ -192,3 +192,16 @@ async fn jobs_of_an_unknown_kind_are_left_and_stop_no_other() {
     server.deliver_mails().await;
     assert_eq!((server.mails().await.len(), server.count("job").await), (1, 1));
 }
+
+#[tokio::test]
+async fn what_is_queued_at_the_same_time_is_done_in_its_order() {
+    let server = Server::start().await;
+    let mails = [Mail::SecondFactorOn, Mail::PasswordChanged, Mail::SecondFactorOff, Mail::EmailChanged];
+    for mail in &mails {
+        queue(&server, ADA, mail).await;
+    }
+    let jobs = claim(&server, 8).await;
+    let letters = jobs.iter().map(|job| job::payload(&server.app.store, job).unwrap());
+    let kinds: Vec<_> = letters.map(|letter| serde_json::from_slice::<Letter>(&letter).unwrap().mail.kind()).collect();
+    assert_eq!(kinds, mails.map(|mail| mail.kind()));
+}

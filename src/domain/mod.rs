@@ -4,6 +4,7 @@
 //! being valid is decided here; other rooms fetch, store and answer.
 
 pub mod api;
+pub mod audit_log;
 pub mod authorization;
 pub mod client;
 pub mod colour;

@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod api;
+mod audit;
 mod backup;
 mod check;
 mod client;
@@ -71,6 +72,9 @@ enum Command {
     /// APIs that accept our tokens.
     #[command(subcommand)]
     Api(api::ApiCommand),
+    /// What happened.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Signing keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -164,6 +168,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Session(command) => block_on(false, session::run(command, Context(settings?), out)),
         Command::Client(command) => block_on(false, client::run(command, Context(settings?), out)),
         Command::Api(command) => block_on(false, api::run(command, Context(settings?), out)),
+        Command::Audit(command) => block_on(false, audit::run(command, Context(settings?), out)),
         Command::Key(command) => block_on(false, key::run(command, Context(settings?), out)),
         Command::Doctor => block_on(false, doctor::run(settings?, out)),
         Command::Backup { file } => block_on(false, backup::back_up(Context(settings?), &file, out)),

@@ -7,6 +7,7 @@
 //!
 //! To add a setting: a field with its documentation, and a line in [`Settings::parse`].
 
+mod audit;
 mod brand;
 mod issuer;
 mod mail;
@@ -28,6 +29,7 @@ use ipnet::IpNet;
 use url::Url;
 
 pub use self::{
+    audit::AuditSettings,
     brand::{BrandSettings, DARK_SHEET, SHEET},
     issuer::{IssuerUrl, Mode, is_loopback_name},
     mail::{MailAddress, MailSettings, SmtpSecurity, SmtpUrl},
@@ -84,6 +86,8 @@ pub struct Settings {
     pub password: PasswordSettings,
     /// `signup.*`
     pub signup: SignUpSettings,
+    /// `audit.*`
+    pub audit: AuditSettings,
     /// `second_factor.*`
     pub second_factor: SecondFactorSettings,
     /// `throttle.*`
@@ -289,6 +293,7 @@ impl Settings {
         let throttle = throttle(r);
         let log =
             LogSettings { format: r.read("log.format", LogFormat::Text), level: r.read("log.level", LogLevel::Info) };
+        let audit = audit::read(r);
         let metrics = MetricsSettings { listen: r.read("metrics.listen", None) };
 
         let effective = reader.finish()?;
@@ -308,6 +313,7 @@ impl Settings {
             refresh,
             password,
             signup,
+            audit,
             second_factor,
             throttle,
             log,

@@ -76,6 +76,8 @@ pub enum Event {
     PasswordChanged,
     /// A mail could not be sent, and no further try is made.
     MailGivenUp { mail: &'static str, tries: u32 },
+    /// Events of the audit trail were removed when they had been kept long enough: those before this leaf of its log.
+    AuditEventsRemoved { before: u64 },
     /// A client was registered, changed or removed.
     ClientChanged { change: Change },
     /// An API was registered or removed.
@@ -171,6 +173,7 @@ impl Event {
             Self::UserDeleted => "user.deleted",
             Self::PasswordChanged => "password.changed",
             Self::MailGivenUp { .. } => "mail.given_up",
+            Self::AuditEventsRemoved { .. } => "audit_events.removed",
             Self::ClientChanged { .. } => "client.changed",
             Self::ApiChanged { .. } => "api.changed",
             Self::DatabaseRestored => "database.restored",
@@ -199,6 +202,7 @@ impl Event {
             Self::LinkIssued { purpose } => json!({ "purpose": purpose }),
             Self::UserChanged { fields } => json!({ "fields": fields }),
             Self::MailGivenUp { mail, tries } => json!({ "mail": mail, "tries": tries }),
+            Self::AuditEventsRemoved { before } => json!({ "before": before }),
             Self::ClientChanged { change } => json!({ "change": change.as_str() }),
             Self::ApiChanged { api, change } => json!({ "api": api, "change": change.as_str() }),
             Self::KeyPublished { kid, at_once } => json!({ "kid": kid, "at_once": at_once }),
@@ -224,6 +228,22 @@ impl Event {
             | Self::PasswordChanged => Value::Object(Map::new()),
         }
     }
+}
+
+/// Whether an event of this kind tells of something that was refused or went wrong.
+pub fn is_failure(kind: &str) -> bool {
+    matches!(
+        kind,
+        "login.failed"
+            | "login.throttled"
+            | "second_factor.failed"
+            | "second_factor.throttled"
+            | "consent.denied"
+            | "code.replayed"
+            | "refresh_token.replayed"
+            | "client.authentication_failed"
+            | "mail.given_up"
+    )
 }
 
 /// One line of the audit trail: the event, and the ids of all that took part.

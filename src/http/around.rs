@@ -1,4 +1,4 @@
-//! What is around every answer: the name of its request, in the log and in the answer, its count, and the headers that make it safe.
+//! What is around every answer: the name of its request, in the log, the audit trail and the answer, its count, and the headers that make it safe.
 //!
 //! All of it in one layer, since each layer costs every request as much as a few of these together.
 
@@ -11,6 +11,7 @@ use axum::{
 use tracing::Instrument;
 
 use super::{headers, request_id, state::AppState};
+use crate::store::audit;
 
 /// Names a request, counts it, and makes its answer safe.
 pub async fn every(State(state): State<AppState>, request: Request, next: Next) -> Response {
@@ -21,7 +22,7 @@ pub async fn every(State(state): State<AppState>, request: Request, next: Next) 
     // The path alone: a query can hold secrets.
     let span = tracing::info_span!("request", id, path = request.uri().path());
 
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = audit::in_request(id.clone(), next.run(request)).instrument(span).await;
 
     let seconds = (app.clock.now() - begun).as_seconds_f64().max(0.0);
     let route = route.as_ref().map_or("none", MatchedPath::as_str);

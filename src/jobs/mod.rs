@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{MissedTickBehavior, timeout},
+};
 
 use crate::app::{App, Issuer};
 
@@ -10,10 +14,13 @@ mod errand;
 mod follow_changes;
 mod mail;
 pub mod queue;
+pub mod seal_audit;
 pub mod sweep;
 
 /// How often servers look whether something changed: several times within the second that is promised.
 const CHANGES: Duration = Duration::from_millis(200);
+/// How often the audit trail is sealed: under load there is a checkpoint at least every minute.
+const SEALING: Duration = Duration::from_secs(30);
 /// How often keys are looked after and rows swept.
 const HOUSEKEEPING: Duration = Duration::from_mins(1);
 
@@ -49,6 +56,7 @@ pub fn start(app: &Arc<App>, issuer: &Arc<Issuer>) -> Jobs {
     let changes = tokio::spawn(follow_changes::run(app.clone(), issuer.clone(), CHANGES));
     let (stop, stopped) = watch::channel(false);
     let queue = tokio::spawn(queue::run(app.clone(), stopped));
+    let sealing = tokio::spawn(seal_audit_trail(app.clone()));
     let (app, issuer) = (app.clone(), issuer.clone());
     let housekeeping = tokio::spawn(async move {
         let mut ticks = tokio::time::interval(HOUSEKEEPING);
@@ -62,7 +70,18 @@ pub fn start(app: &Arc<App>, issuer: &Arc<Issuer>) -> Jobs {
             }
         }
     });
-    Jobs { running: vec![changes, housekeeping], queue, stop }
+    Jobs { running: vec![changes, sealing, housekeeping], queue, stop }
+}
+
+async fn seal_audit_trail(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(SEALING);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = seal_audit::run(&app).await {
+            tracing::warn!(%error, "the audit trail could not be sealed; the next round tries again");
+        }
+    }
 }
 
 async fn rotate_keys(app: &App, issuer: &Issuer) {

@@ -117,6 +117,24 @@ pub(super) async fn fetch(client: &Client, reach: &Reach, url: &Url, limit: usiz
     Err(OutboundError::Redirect)
 }
 
+/// Posts `body` to `url`.
+pub(super) async fn post(
+    client: &Client,
+    reach: &Reach,
+    url: &Url,
+    content_type: &'static str,
+    body: String,
+) -> Result<(), OutboundError> {
+    check_url(reach, url)?;
+    let request = client.post(url.clone()).header(header::CONTENT_TYPE, content_type).body(body);
+    let response = request.send().await.map_err(|error| failed(url, error))?;
+    check_peer(reach, url, response.remote_addr())?;
+    match response.status() {
+        status if status.is_success() => Ok(()),
+        status => Err(OutboundError::Status(status.as_u16())),
+    }
+}
+
 /// The last look, at the address that we are in fact connected to.
 fn check_peer(reach: &Reach, url: &Url, peer: Option<SocketAddr>) -> Result<(), OutboundError> {
     let peer = peer.map(|peer| peer.ip()).ok_or(OutboundError::Unreachable)?;

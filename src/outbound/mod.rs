@@ -40,7 +40,7 @@ use url::Url;
 use self::{
     address::Reach,
     cache::{Cache, Key, Outcome},
-    fetch::{Answer, check_url, client, fetch},
+    fetch::{Answer, check_url, client, fetch, post},
 };
 use crate::{
     clock::Clock,
@@ -170,6 +170,20 @@ impl Outbound {
             flights: Mutex::default(),
             permits: Semaphore::new(CONCURRENT),
         })))
+    }
+
+    /// Posts `body` to `url`, by the same rules as everything that leaves here, except that no redirect is followed. Done when the
+    /// server answers with a status of success.
+    ///
+    /// # Errors
+    /// [`OutboundError`]; its text may be shown to anyone.
+    pub async fn post(&self, url: &Url, content_type: &'static str, body: String) -> Result<(), OutboundError> {
+        let inner = &*self.0;
+        let permit = timeout(inner.timeouts.queue, inner.permits.acquire()).await;
+        let Ok(Ok(_permit)) = permit else { return Err(OutboundError::Busy) };
+        let client = inner.client().await?;
+        let posted = timeout(inner.timeouts.total, post(client, &inner.reach, url, content_type, body)).await;
+        posted.unwrap_or(Err(OutboundError::Timeout))
     }
 
     /// The body behind `url`, at most `limit` bytes, from the network or from memory: a success is remembered for an

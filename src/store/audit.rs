@@ -16,7 +16,10 @@ use super::{
     change::{Changed, announce},
 };
 use crate::{
-    domain::event::{AuditEntry, Personal},
+    domain::{
+        audit_log::StoredEvent,
+        event::{AuditEntry, Personal},
+    },
     master_key::{MasterKey, SealingKey},
     random::Random,
 };
@@ -78,6 +81,21 @@ impl Keys {
     }
 }
 
+tokio::task_local! {
+    /// The name of the request that is being answered.
+    static REQUEST: String;
+}
+
+/// Does something for a request: what it writes to the trail bears its name.
+pub async fn in_request<W: Future>(name: String, work: W) -> W::Output {
+    REQUEST.scope(name, work).await
+}
+
+/// The name of the request that is being answered, if one is.
+pub(super) fn request() -> Option<String> {
+    REQUEST.try_with(Clone::clone).ok()
+}
+
 /// A row ready to be written.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
@@ -87,6 +105,7 @@ pub(super) struct Row {
     client: Option<String>,
     session: Option<String>,
     grant: Option<String>,
+    request: Option<String>,
     detail: String,
     personal: Option<Vec<u8>>,
 }
@@ -105,6 +124,7 @@ impl Row {
             client: entry.client.as_ref().map(ToString::to_string),
             session: entry.session.as_ref().map(ToString::to_string),
             grant: entry.grant.as_ref().map(ToString::to_string),
+            request: request(),
             detail: entry.event.detail().to_string(),
             personal,
         }
@@ -126,11 +146,11 @@ static INSERTS: LazyLock<Vec<(usize, String)>> = LazyLock::new(|| {
     sizes
         .map(|size| {
             let row = |at: usize| {
-                let values: Vec<_> = (1..=8).map(|column| format!("${}", at * 8 + column)).collect();
+                let values: Vec<_> = (1..=9).map(|column| format!("${}", at * 9 + column)).collect();
                 format!("({})", values.join(", "))
             };
             let rows: Vec<_> = (0..size).map(row).collect();
-            let columns = "at, kind, user_id, client_id, sid, gid, detail, personal";
+            let columns = "at, kind, user_id, client_id, sid, gid, request_id, detail, personal";
             (size, format!("INSERT INTO audit_event ({columns}) VALUES {}", rows.join(", ")))
         })
         .collect()
@@ -151,6 +171,7 @@ pub(super) async fn insert(tx: &mut Tx, mut rows: &[Row]) -> Result<(), StoreErr
                     .bind(row.client.as_deref())
                     .bind(row.session.as_deref())
                     .bind(row.grant.as_deref())
+                    .bind(row.request.as_deref())
                     .bind(row.detail.as_str())
                     .bind(row.personal.as_deref());
             }
@@ -238,6 +259,8 @@ pub struct AuditRecord {
     pub session: Option<String>,
     /// Which grant it concerns.
     pub grant: Option<String>,
+    /// In which request it happened.
+    pub request: Option<String>,
     /// What else there is to say.
     pub detail: String,
     /// Detail that names a person, opened; `None` when there is none or its key was destroyed.
@@ -253,6 +276,7 @@ struct StoredRow {
     client_id: Option<String>,
     sid: Option<String>,
     gid: Option<String>,
+    request_id: Option<String>,
     detail: String,
     personal: Option<Vec<u8>>,
 }
@@ -268,6 +292,7 @@ impl StoredRow {
             client: self.client_id,
             session: self.sid,
             grant: self.gid,
+            request: self.request_id,
             detail: self.detail,
             personal,
         }
@@ -278,7 +303,7 @@ impl StoredRow {
 pub async fn latest(tx: &mut Tx, most: i64) -> Result<Vec<AuditRecord>, StoreError> {
     let rows: Vec<StoredRow> = fetch_all!(
         tx,
-        "SELECT id, at, kind, user_id, client_id, sid, gid, detail, personal FROM audit_event ORDER BY id DESC LIMIT $1",
+        "SELECT id, at, kind, user_id, client_id, sid, gid, request_id, detail, personal FROM audit_event ORDER BY id DESC LIMIT $1",
         most,
     )?;
     let mut records = Vec::with_capacity(rows.len());
@@ -302,7 +327,7 @@ pub async fn of_user_before(
 ) -> Result<Vec<AuditRecord>, StoreError> {
     let rows: Vec<StoredRow> = fetch_all!(
         tx,
-        "SELECT id, at, kind, user_id, client_id, sid, gid, detail, personal FROM audit_event
+        "SELECT id, at, kind, user_id, client_id, sid, gid, request_id, detail, personal FROM audit_event
          WHERE user_id = $1 AND id < $2 AND kind NOT IN ('code.issued', 'token.refreshed') ORDER BY id DESC LIMIT $3",
         user.as_str(),
         before,
@@ -316,7 +341,7 @@ pub async fn of_user_before(
 pub async fn of_user_after(tx: &mut Tx, user: &UserId, after: i64, most: i64) -> Result<Vec<AuditRecord>, StoreError> {
     let rows: Vec<StoredRow> = fetch_all!(
         tx,
-        "SELECT id, at, kind, user_id, client_id, sid, gid, detail, personal FROM audit_event
+        "SELECT id, at, kind, user_id, client_id, sid, gid, request_id, detail, personal FROM audit_event
          WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3",
         user.as_str(),
         after,
@@ -332,6 +357,30 @@ async fn stored_key(tx: &mut Tx, user: &str) -> Result<Option<SealingKey>, Store
     let key = stored.and_then(|(key,)| tx.inner().audit.wrapping.open(&key, user.as_bytes()).ok());
     Ok(key.and_then(|key| key.try_into().ok()).map(SealingKey::from_bytes))
 }
+
+/// Detail that names a person, opened; `None` when there is none or its key was destroyed. `keys` remembers those of accounts.
+pub async fn personal(
+    tx: &mut Tx,
+    event: &StoredEvent,
+    keys: &mut AccountKeys,
+) -> Result<Option<Personal>, StoreError> {
+    let Some(sealed) = &event.personal else { return Ok(None) };
+    let key = match &event.user {
+        None => Some(tx.inner().audit.nobody.clone()),
+        Some(user) => {
+            if !keys.0.contains_key(user) {
+                let key = stored_key(tx, user).await?;
+                keys.0.insert(user.clone(), key);
+            }
+            keys.0.get(user).cloned().flatten()
+        }
+    };
+    Ok(key.and_then(|key| open(&key, sealed)))
+}
+
+/// Keys of accounts that were needed a moment ago.
+#[derive(Debug, Default)]
+pub struct AccountKeys(HashMap<String, Option<SealingKey>>);
 
 fn open(key: &SealingKey, sealed: &[u8]) -> Option<Personal> {
     serde_json::from_slice(&key.open(sealed, b"personal").ok()?).ok()

@@ -45,6 +45,8 @@ impl Effect for audit::Row {
 
 struct Waiting {
     effect: Box<dyn Effect>,
+    /// The name of the request that it belongs to.
+    request: Option<String>,
     /// Whether it is written even if nobody waits for it any more.
     outlives_request: bool,
     done: oneshot::Sender<Result<Outcome, StoreError>>,
@@ -54,6 +56,14 @@ impl Waiting {
     /// Whether whoever waited has gone. What they were about to be given would be lost: better that it never was.
     fn is_abandoned(&self) -> bool {
         self.done.is_closed() && !self.outlives_request
+    }
+
+    /// Does something with it as if within its request.
+    async fn within<W: Future>(&self, work: W) -> W::Output {
+        match &self.request {
+            Some(name) => audit::in_request(name.clone(), work).await,
+            None => work.await,
+        }
     }
 }
 
@@ -73,7 +83,8 @@ impl Committer {
     async fn apply(&self, effect: Box<dyn Effect>, outlives_request: bool) -> Result<Outcome, StoreError> {
         let (done, outcome) = oneshot::channel();
         let closed = || StoreError::Database(sqlx::Error::PoolClosed);
-        self.0.send(Waiting { effect, outlives_request, done }).await.map_err(|_| closed())?;
+        let request = audit::request();
+        self.0.send(Waiting { effect, request, outlives_request, done }).await.map_err(|_| closed())?;
         outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 }
@@ -118,7 +129,7 @@ pub(super) fn spawn(store: Weak<Inner>, mut inbox: Inbox) {
                     Written::All => Ok(Outcome::Done),
                     // Some may have gone while others were tried.
                     Written::Nothing if waiting.is_abandoned() => continue,
-                    Written::Nothing => alone(&store, &*waiting.effect).await,
+                    Written::Nothing => waiting.within(alone(&store, &*waiting.effect)).await,
                     // Trying each alone would take as long again, for each.
                     Written::NoTransaction => Err(StoreError::Database(sqlx::Error::PoolTimedOut)),
                 };
@@ -158,7 +169,7 @@ async fn gather(inbox: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>) {
 
 async fn together(mut tx: Tx, batch: &[Waiting]) -> Result<Written, StoreError> {
     for waiting in batch {
-        if waiting.effect.apply(&mut tx).await? == Outcome::TooLate {
+        if waiting.within(waiting.effect.apply(&mut tx)).await? == Outcome::TooLate {
             return Ok(Written::Nothing);
         }
     }

@@ -65,6 +65,7 @@ macro_rules! fetch_all {
 pub mod account;
 pub mod api;
 pub mod audit;
+pub mod audit_log;
 pub mod backup;
 mod cache;
 pub mod change;
@@ -171,6 +172,7 @@ struct Inner {
     clock: Clock,
     random: Random,
     audit: audit::Keys,
+    log: audit_log::Wrapping,
     secrets: SealingKey,
     queue: job::Queue,
     second_factors: SealingKey,
@@ -285,6 +287,7 @@ impl Store {
             clock,
             random,
             audit: audit::Keys::new(master),
+            log: audit_log::Wrapping::new(master),
             secrets: master.derive("client secrets and signing keys"),
             queue: job::Queue::new(master),
             second_factors: master.derive("second factors"),

@@ -1,6 +1,6 @@
 //! The documents name tests; every one of them must exist.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use crate::{docs_security::tests_in, import_rule::rust_files};
 
@@ -68,4 +68,29 @@ fn every_test_of_the_map_is_in_the_file_that_is_named() {
         }
     }
     assert!(seen > 150, "only {seen} tests are named");
+}
+
+/// The catalogue of events has each kind that is written, with its outcome, and no other.
+#[test]
+fn every_kind_of_event_is_in_the_catalogue() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = std::fs::read_to_string(root.join("src/domain/event.rs")).unwrap();
+    let (_, kinds) = source.split_once("pub fn kind(&self)").unwrap();
+    let (kinds, _) = kinds.split_once("pub fn detail(").unwrap();
+    let written: BTreeSet<_> = kinds.split('"').skip(1).step_by(2).collect();
+    assert!(written.len() > 40 && written.contains("login.failed"), "{written:?}");
+
+    let document = std::fs::read_to_string(root.join("docs/audit-events.md")).unwrap();
+    let (_, table) = document.split_once("| kind | when |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let mut listed = BTreeSet::new();
+    for line in table.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = line.split(" | ").collect();
+        for kind in cells[0].split('`').skip(1).step_by(2) {
+            listed.insert(kind);
+            let outcome = if countersign::domain::event::is_failure(kind) { "failure" } else { "success" };
+            assert_eq!(cells[2], outcome, "{kind}");
+        }
+    }
+    assert_eq!(listed, written);
 }

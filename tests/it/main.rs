@@ -5,6 +5,7 @@
 
 mod attacks;
 mod audit;
+mod audit_log;
 mod bad_input;
 mod cli;
 mod docs;

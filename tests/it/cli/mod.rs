@@ -1,6 +1,7 @@
 //! The command line, as the built program: what it does and prints, how it fails, and that a running server notices.
 
 mod api;
+mod audit;
 mod backup;
 mod client;
 mod config;

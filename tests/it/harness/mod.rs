@@ -37,7 +37,7 @@ use countersign::{
     mailer::Message,
     random::Random,
     router::router,
-    store::{account, api, audit, client as client_store, credential, link::LinkPurpose, signing_key},
+    store::{account, api, audit, audit_log, client as client_store, credential, link::LinkPurpose, signing_key},
 };
 use countersign_jose::{Algorithm, PrivateKey};
 use countersign_types::{ClientId, UserId};
@@ -322,6 +322,12 @@ impl Server {
     /// The newest audit events, latest first.
     pub async fn audit(&self, most: i64) -> Vec<audit::AuditRecord> {
         audit::latest(&mut self.app.store.read().await.unwrap(), most).await.unwrap()
+    }
+
+    /// The checkpoints of the audit trail, the first one first.
+    pub async fn checkpoint_notes(&self) -> Vec<String> {
+        let mut tx = self.app.store.read().await.unwrap();
+        audit_log::checkpoints(&mut tx, 0, 1_000).await.unwrap().into_iter().map(|(_, note)| note).collect()
     }
 
     /// Userinfo with a bearer token.

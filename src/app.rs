@@ -16,7 +16,7 @@ use crate::{
     jose::{Keyring, KeyringError, rotation},
     looks::{LogoError, Looks},
     mailer::{self, Mailer},
-    master_key::{MasterKey, MasterKeyError, SealingKey},
+    master_key::{MasterKey, MasterKeyError, MasterKeys, SealingKey},
     metrics::Metrics,
     outbound::{CaFileError, Outbound},
     passwords::{HashError, Passwords},
@@ -136,16 +136,16 @@ impl App {
             (None, Mode::Development) => MasterKey::read_or_create(&file, &random)?,
             (Some(_), Mode::Development) | (_, Mode::Production) => MasterKey::read(&file)?,
         };
-        Self::under(&master, settings, clock, random)
+        Self::under(&beside(master, &settings)?, settings, clock, random)
     }
 
     /// Puts the services together where a server ran before: nothing is made that is not there.
     pub fn existing(settings: Settings, clock: Clock, random: Random) -> Result<Self, StartError> {
         let master = MasterKey::read(&master_key_file(&settings))?;
-        Self::under(&master, settings, clock, random)
+        Self::under(&beside(master, &settings)?, settings, clock, random)
     }
 
-    fn under(master: &MasterKey, settings: Settings, clock: Clock, random: Random) -> Result<Self, StartError> {
+    fn under(master: &MasterKeys, settings: Settings, clock: Clock, random: Random) -> Result<Self, StartError> {
         let store = Store::open(settings.database.url.expose(), master, clock.clone(), random.clone())?;
         let ephemeral: Arc<dyn Ephemeral> = match &settings.redis.url {
             Some(url) => Arc::new(Redis::new(url.expose(), master, clock.clone())?),
@@ -211,8 +211,15 @@ impl App {
     }
 }
 
+/// The master key, and the other one while it is replaced.
+fn beside(current: MasterKey, settings: &Settings) -> Result<MasterKeys, MasterKeyError> {
+    let read = |file: &Option<PathBuf>| file.as_deref().map(MasterKey::read).transpose();
+    let KeySettings { next_master_file, previous_master_file, .. } = &settings.keys;
+    Ok(MasterKeys { current, previous: read(previous_master_file)?, next: read(next_master_file)? })
+}
+
 fn master_key_file(settings: &Settings) -> PathBuf {
-    let KeySettings { dir, master_file } = &settings.keys;
+    let KeySettings { dir, master_file, .. } = &settings.keys;
     master_file.clone().unwrap_or_else(|| dir.join("master.key"))
 }
 

@@ -12,6 +12,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::{
     hash::MessageDigest,
+    memcmp,
     pkey::PKey,
     sign::Signer,
     symm::{Cipher, decrypt_aead, encrypt_aead},
@@ -89,9 +90,40 @@ impl MasterKey {
     }
 
     /// The key for one purpose alone (RFC 5869, HKDF-SHA256 with a single block).
-    pub fn derive(&self, purpose: &'static str) -> SealingKey {
+    fn derive(&self, purpose: &'static str) -> [u8; 32] {
         let extracted = hmac(&[0; 32], &[&self.0]);
-        SealingKey(hmac(&extracted, &[b"countersign/", purpose.as_bytes(), &[1]]))
+        hmac(&extracted, &[b"countersign/", purpose.as_bytes(), &[1]])
+    }
+}
+
+/// The master keys of a process: one, or two while it is replaced.
+#[derive(Clone, Debug)]
+pub struct MasterKeys {
+    /// Seals, and opens.
+    pub current: MasterKey,
+    /// Was current before, and opens.
+    pub previous: Option<MasterKey>,
+    /// Is going to be current, and opens what nodes seal that have it already.
+    pub next: Option<MasterKey>,
+}
+
+impl From<MasterKey> for MasterKeys {
+    fn from(current: MasterKey) -> Self {
+        Self { current, previous: None, next: None }
+    }
+}
+
+impl MasterKeys {
+    /// The key for one purpose alone.
+    pub fn derive(&self, purpose: &'static str) -> SealingKey {
+        let others = self.previous.iter().chain(&self.next).map(|master| master.derive(purpose)).collect();
+        SealingKey { key: self.current.derive(purpose), others }
+    }
+
+    /// The same for what nodes must agree on while one after the other gets the new master key: it stays until none has the
+    /// previous one any more.
+    pub fn derive_shared(&self, purpose: &'static str) -> SealingKey {
+        SealingKey::from_bytes(self.previous.as_ref().unwrap_or(&self.current).derive(purpose))
     }
 }
 
@@ -134,7 +166,11 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
 
 /// Encrypts and authenticates for one purpose.
 #[derive(Clone)]
-pub struct SealingKey([u8; 32]);
+pub struct SealingKey {
+    key: [u8; 32],
+    /// Open, and seal nothing: of other master keys.
+    others: Vec<[u8; 32]>,
+}
 
 impl fmt::Debug for SealingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,7 +186,12 @@ pub struct Unsealable;
 impl SealingKey {
     /// Wraps a key that is stored sealed itself.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+        Self { key: bytes, others: Vec::new() }
+    }
+
+    /// The keys for the same purpose of other master keys.
+    pub fn others(&self) -> impl Iterator<Item = [u8; 32]> + '_ {
+        self.others.iter().copied()
     }
 
     /// AES-256-GCM: nonce, ciphertext and tag in a row. `context` is not stored; the same must be given to open.
@@ -161,7 +202,7 @@ impl SealingKey {
         let nonce = random.bytes::<NONCE_BYTES>();
         let mut tag = [0; TAG_BYTES];
         #[allow(clippy::expect_used)] // Fails only when memory is exhausted.
-        let cipher = encrypt_aead(Cipher::aes_256_gcm(), &self.0, Some(&nonce), context, plain, &mut tag)
+        let cipher = encrypt_aead(Cipher::aes_256_gcm(), &self.key, Some(&nonce), context, plain, &mut tag)
             .expect("AES-256-GCM of in-memory bytes");
         [nonce.as_slice(), &cipher, &tag].concat()
     }
@@ -170,12 +211,31 @@ impl SealingKey {
     pub fn open(&self, sealed: &[u8], context: &[u8]) -> Result<Vec<u8>, Unsealable> {
         let (nonce, rest) = sealed.split_at_checked(NONCE_BYTES).ok_or(Unsealable)?;
         let (cipher, tag) = rest.len().checked_sub(TAG_BYTES).map(|at| rest.split_at(at)).ok_or(Unsealable)?;
-        decrypt_aead(Cipher::aes_256_gcm(), &self.0, Some(nonce), context, cipher, tag).map_err(|_| Unsealable)
+        let open = |key: &[u8; 32]| decrypt_aead(Cipher::aes_256_gcm(), key, Some(nonce), context, cipher, tag).ok();
+        std::iter::once(&self.key).chain(&self.others).find_map(open).ok_or(Unsealable)
+    }
+
+    /// Seals under the current master key what was sealed under another; `None` for what is sealed under the current one.
+    ///
+    /// # Errors
+    /// When none of the master keys opens it.
+    pub fn reseal(&self, sealed: &[u8], context: &[u8], random: &Random) -> Result<Option<Vec<u8>>, Unsealable> {
+        if Self::from_bytes(self.key).open(sealed, context).is_ok() {
+            return Ok(None);
+        }
+        let plain = self.open(sealed, context)?;
+        Ok(Some(self.seal(&plain, context, random)))
     }
 
     /// HMAC-SHA256 of the text: a token that only this key can make.
     pub fn authenticate(&self, text: &[u8]) -> [u8; 32] {
-        hmac(&self.0, &[text])
+        hmac(&self.key, &[text])
+    }
+
+    /// Whether such a token was made by this key, or that of another master key.
+    pub fn is_authentic(&self, text: &[u8], token: &[u8]) -> bool {
+        let mut keys = std::iter::once(&self.key).chain(&self.others);
+        keys.any(|key| token.len() == 32 && memcmp::eq(&hmac(key, &[text]), token))
     }
 }
 
@@ -183,8 +243,8 @@ impl SealingKey {
 mod tests {
     use super::*;
 
-    fn key() -> MasterKey {
-        MasterKey([7; 32])
+    fn key() -> MasterKeys {
+        MasterKey([7; 32]).into()
     }
 
     #[test]
@@ -226,5 +286,38 @@ mod tests {
         #[cfg(unix)]
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         assert!(matches!(MasterKey::read(&path), Err(MasterKeyError::Malformed(_))));
+    }
+
+    #[test]
+    fn while_a_master_key_is_replaced_all_nodes_open_what_any_of_them_seals() {
+        let random = Random::system();
+        let (old, new) = (MasterKey([7; 32]), MasterKey([8; 32]));
+        let before = MasterKeys { next: Some(new.clone()), ..old.clone().into() };
+        let after = MasterKeys { previous: Some(old.clone()), ..new.clone().into() };
+        for (seals, opens) in [(&before, &after), (&after, &before)] {
+            let sealed = seals.derive("a").seal(b"secret", b"context", &random);
+            assert_eq!(opens.derive("a").open(&sealed, b"context").unwrap(), b"secret");
+            assert_eq!(opens.derive("b").open(&sealed, b"context"), Err(Unsealable));
+            let token = seals.derive("a").authenticate(b"text");
+            assert!(
+                opens.derive("a").is_authentic(b"text", &token) && !opens.derive("a").is_authentic(b"other", &token)
+            );
+        }
+        let shared = |keys: &MasterKeys| keys.derive_shared("names").authenticate(b"x");
+        assert_eq!(shared(&before), shared(&after));
+        assert!(!after.derive("a").is_authentic(b"text", &[]));
+    }
+
+    #[test]
+    fn what_was_sealed_under_another_master_key_is_sealed_anew_and_nothing_else() {
+        let random = Random::system();
+        let (old, new) = (MasterKey([7; 32]), MasterKey([8; 32]));
+        let alone = MasterKeys::from(new.clone()).derive("a");
+        let both = MasterKeys { previous: Some(old.clone()), ..new.into() }.derive("a");
+        let sealed = MasterKeys::from(old).derive("a").seal(b"secret", b"context", &random);
+        let resealed = both.reseal(&sealed, b"context", &random).unwrap().unwrap();
+        assert_eq!(alone.open(&resealed, b"context").unwrap(), b"secret");
+        assert_eq!(both.reseal(&resealed, b"context", &random), Ok(None));
+        assert_eq!(alone.reseal(&sealed, b"context", &random), Err(Unsealable));
     }
 }

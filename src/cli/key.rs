@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{CliError, Context, Output, read_file};
 use crate::{
     jose::rotation::{self, NewKey},
-    store::signing_key,
+    store::{rekey::Rekeyed, signing_key},
 };
 
 /// The longest file with a private key, in bytes.
@@ -40,6 +40,8 @@ pub(super) enum KeyCommand {
         #[arg(long)]
         now: bool,
     },
+    /// Seal everything under the master key that was sealed under `keys.previous_master_file`. Beside running servers.
+    Rekey,
 }
 
 pub(super) async fn run(command: KeyCommand, context: Context, out: Output) -> Result<(), CliError> {
@@ -84,6 +86,23 @@ pub(super) async fn run(command: KeyCommand, context: Context, out: Output) -> R
         KeyCommand::Retire { kid } => {
             rotation::retire(&app.store, &lifetimes, &app.clock, &kid).await?;
             out.print(&json!({ "retired": kid }), format!("The key {kid} is not going to sign."))
+        }
+        KeyCommand::Rekey => {
+            let rekeyed = app.store.rekey(&app.keys.client_secret).await?;
+            let Rekeyed { signing_keys, client_secrets, second_factors, audit_keys, jobs } = rekeyed;
+            let json = json!({
+                "signing_keys": signing_keys,
+                "client_secrets": client_secrets,
+                "second_factors": second_factors,
+                "audit_keys": audit_keys,
+                "jobs": jobs,
+            });
+            let text = format!(
+                "Sealed anew: {signing_keys} signing keys, {client_secrets} client secrets, {second_factors} second factors, \
+                 {audit_keys} keys of the audit trail, {jobs} jobs.\n\
+                 Everything opens under keys.master_file now; keys.previous_master_file can go from the settings of all nodes."
+            );
+            out.print(&json, text)
         }
         KeyCommand::Import { file, now: at_once } => {
             let jwk = read_file(&file, MAX_JWK_BYTES)?;

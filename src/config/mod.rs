@@ -120,6 +120,10 @@ pub struct KeySettings {
     pub dir: PathBuf,
     /// `keys.master_file`: a file with the master key, 32 random bytes as base64; must be set in production (none).
     pub master_file: Option<PathBuf>,
+    /// `keys.next_master_file`: the master key that is going to take over; what nodes seal that use it already can be opened (none).
+    pub next_master_file: Option<PathBuf>,
+    /// `keys.previous_master_file`: the master key of before, until `key rekey` has run (none).
+    pub previous_master_file: Option<PathBuf>,
 }
 
 /// Proof Key for Code Exchange (RFC 7636).
@@ -348,7 +352,9 @@ fn keys(r: &mut Reader, mode: Mode) -> KeySettings {
     let dir = r.read("keys.dir", PathBuf::from("keys"));
     let master_file: Option<PathBuf> = r.read("keys.master_file", None);
     r.require("keys.master_file", mode == Mode::Development || master_file.is_some());
-    KeySettings { dir, master_file }
+    let next_master_file = r.read("keys.next_master_file", None);
+    let previous_master_file = r.read("keys.previous_master_file", None);
+    KeySettings { dir, master_file, next_master_file, previous_master_file }
 }
 
 fn lifetimes(r: &mut Reader) -> Lifetimes {

@@ -23,7 +23,7 @@ use super::{Counted, Ephemeral, Failures, FirstUse, GuardError, Later, SingleUse
 use crate::{
     clock::Clock,
     domain::throttle::DELAYS,
-    master_key::{MasterKey, SealingKey},
+    master_key::{MasterKeys, SealingKey},
 };
 
 /// How long a connection, and then each answer, may take.
@@ -167,12 +167,12 @@ impl fmt::Debug for Redis {
 
 impl Redis {
     /// For the Redis at this URL. It is not connected yet.
-    pub fn new(url: &str, master: &MasterKey, clock: Clock) -> Result<Self, RedisError> {
+    pub fn new(url: &str, master: &MasterKeys, clock: Clock) -> Result<Self, RedisError> {
         // Commands are small: waiting to fill a packet only delays them.
         let info = url.into_connection_info()?.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = Client::open(info)?;
         let link = Link { manager: connect_later(&client)?, generation: 0, down_since: None };
-        let keys = master.derive("keys in Redis");
+        let keys = master.derive_shared("keys in Redis");
         let namespace = format!("countersign:{{{}}}", digest(&keys, "namespace"));
         Ok(Self { client, link: Mutex::new(link), keys, namespace, clock, fallback: Counters::default() })
     }

@@ -8,6 +8,7 @@ use std::{
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use countersign_types::UserId;
 
@@ -20,7 +21,7 @@ use crate::{
         audit_log::StoredEvent,
         event::{AuditEntry, Personal},
     },
-    master_key::{MasterKey, SealingKey},
+    master_key::{MasterKeys, SealingKey},
     random::Random,
 };
 
@@ -45,12 +46,17 @@ struct Accounts {
 }
 
 impl Keys {
-    pub(super) fn new(master: &MasterKey) -> Self {
+    pub(super) fn new(master: &MasterKeys) -> Self {
         Self {
             wrapping: master.derive("audit keys of accounts"),
             nobody: master.derive("audit without account"),
             accounts: Mutex::default(),
         }
+    }
+
+    /// What seals the keys of accounts.
+    pub(super) fn wrapping(&self) -> &SealingKey {
+        &self.wrapping
     }
 
     fn accounts(&self) -> MutexGuard<'_, Accounts> {
@@ -242,6 +248,44 @@ async fn account_key(tx: &mut Tx, user: &UserId) -> Result<Option<SealingKey>, S
     Ok(Some(key))
 }
 
+/// The keys of detail that concerns no account: those of the present master keys, and of earlier ones, since an event stays sealed as
+/// it was.
+async fn keys_of_nobody(tx: &mut Tx) -> Result<Vec<SealingKey>, StoreError> {
+    let rows: Vec<(String, Vec<u8>)> = fetch_all!(tx, "SELECT id, sealed FROM audit_key_of_nobody")?;
+    let inner = tx.inner();
+    let mut keys = vec![inner.audit.nobody.clone()];
+    for (id, sealed) in rows {
+        let bytes = inner.audit.wrapping.open(&sealed, id.as_bytes())?;
+        keys.extend(bytes.try_into().map(SealingKey::from_bytes));
+    }
+    Ok(keys)
+}
+
+/// Seals what stands here under the present master key: keys of accounts, and those of earlier master keys for detail that
+/// concerns no account. How many were sealed anew.
+pub(super) async fn reseal(tx: &mut Tx) -> Result<usize, StoreError> {
+    let inner = tx.inner();
+    let mut resealed = 0;
+    for key in inner.audit.nobody.others() {
+        let digest = SealingKey::from_bytes(key).authenticate(b"name");
+        let id = URL_SAFE_NO_PAD.encode(digest);
+        execute!(
+            tx,
+            "INSERT INTO audit_key_of_nobody (id, sealed) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
+            &id,
+            inner.audit.wrapping.seal(&key, id.as_bytes(), &inner.random),
+        )?;
+    }
+    let rows: Vec<(String, Vec<u8>)> = fetch_all!(tx, "SELECT id, sealed FROM audit_key_of_nobody")?;
+    for (id, sealed) in rows {
+        if let Some(fresh) = inner.audit.wrapping.reseal(&sealed, id.as_bytes(), &inner.random)? {
+            execute!(tx, "UPDATE audit_key_of_nobody SET sealed = $2 WHERE id = $1", id, fresh)?;
+            resealed += 1;
+        }
+    }
+    Ok(resealed)
+}
+
 /// An event as stored.
 #[derive(Clone, Debug)]
 pub struct AuditRecord {
@@ -282,8 +326,8 @@ struct StoredRow {
 }
 
 impl StoredRow {
-    fn open(self, key: Option<&SealingKey>) -> AuditRecord {
-        let personal = self.personal.zip(key).and_then(|(sealed, key)| open(key, &sealed));
+    fn open(self, keys: &[SealingKey]) -> AuditRecord {
+        let personal = self.personal.and_then(|sealed| open(keys, &sealed));
         AuditRecord {
             id: self.id,
             at: self.at,
@@ -306,13 +350,14 @@ pub async fn latest(tx: &mut Tx, most: i64) -> Result<Vec<AuditRecord>, StoreErr
         "SELECT id, at, kind, user_id, client_id, sid, gid, request_id, detail, personal FROM audit_event ORDER BY id DESC LIMIT $1",
         most,
     )?;
+    let nobody = keys_of_nobody(tx).await?;
     let mut records = Vec::with_capacity(rows.len());
     for row in rows {
-        let key = match &row.user_id {
-            None => Some(tx.inner().audit.nobody.clone()),
-            Some(user) => stored_key(tx, user).await?,
+        let keys = match &row.user_id {
+            None => nobody.clone(),
+            Some(user) => stored_key(tx, user).await?.into_iter().collect(),
         };
-        records.push(row.open(key.as_ref()));
+        records.push(row.open(&keys));
     }
     Ok(records)
 }
@@ -333,8 +378,8 @@ pub async fn of_user_before(
         before,
         most,
     )?;
-    let key = stored_key(tx, user.as_str()).await?;
-    Ok(rows.into_iter().map(|row| row.open(key.as_ref())).collect())
+    let keys: Vec<_> = stored_key(tx, user.as_str()).await?.into_iter().collect();
+    Ok(rows.into_iter().map(|row| row.open(&keys)).collect())
 }
 
 /// Everything that happened in a person's account after this place in the trail, in its order.
@@ -347,8 +392,8 @@ pub async fn of_user_after(tx: &mut Tx, user: &UserId, after: i64, most: i64) ->
         after,
         most,
     )?;
-    let key = stored_key(tx, user.as_str()).await?;
-    Ok(rows.into_iter().map(|row| row.open(key.as_ref())).collect())
+    let keys: Vec<_> = stored_key(tx, user.as_str()).await?.into_iter().collect();
+    Ok(rows.into_iter().map(|row| row.open(&keys)).collect())
 }
 
 /// The key of an account's personal detail as it is stored now; `None` when there is none or it cannot be opened.
@@ -365,23 +410,21 @@ pub async fn personal(
     keys: &mut AccountKeys,
 ) -> Result<Option<Personal>, StoreError> {
     let Some(sealed) = &event.personal else { return Ok(None) };
-    let key = match &event.user {
-        None => Some(tx.inner().audit.nobody.clone()),
-        Some(user) => {
-            if !keys.0.contains_key(user) {
-                let key = stored_key(tx, user).await?;
-                keys.0.insert(user.clone(), key);
-            }
-            keys.0.get(user).cloned().flatten()
-        }
-    };
-    Ok(key.and_then(|key| open(&key, sealed)))
+    if !keys.0.contains_key(&event.user) {
+        let found = match &event.user {
+            None => keys_of_nobody(tx).await?,
+            Some(user) => stored_key(tx, user).await?.into_iter().collect(),
+        };
+        keys.0.insert(event.user.clone(), found);
+    }
+    Ok(keys.0.get(&event.user).and_then(|keys| open(keys, sealed)))
 }
 
-/// Keys of accounts that were needed a moment ago.
+/// Keys of accounts, and of nobody's, that were needed a moment ago.
 #[derive(Debug, Default)]
-pub struct AccountKeys(HashMap<String, Option<SealingKey>>);
+pub struct AccountKeys(HashMap<Option<String>, Vec<SealingKey>>);
 
-fn open(key: &SealingKey, sealed: &[u8]) -> Option<Personal> {
-    serde_json::from_slice(&key.open(sealed, b"personal").ok()?).ok()
+fn open(keys: &[SealingKey], sealed: &[u8]) -> Option<Personal> {
+    let opened = keys.iter().find_map(|key| key.open(sealed, b"personal").ok())?;
+    serde_json::from_slice(&opened).ok()
 }

@@ -14,7 +14,7 @@ use crate::{
         checkpoint::{Checkpoint, Signer},
         tree,
     },
-    master_key::{MasterKey, SealingKey},
+    master_key::{MasterKeys, SealingKey},
 };
 
 const COLUMNS: &str = "id, at, kind, user_id, client_id, sid, gid, request_id, detail, personal";
@@ -26,8 +26,13 @@ const MAX_LEAVES: usize = 32;
 pub(super) struct Wrapping(SealingKey);
 
 impl Wrapping {
-    pub(super) fn new(master: &MasterKey) -> Self {
+    pub(super) fn new(master: &MasterKeys) -> Self {
         Self(master.derive("audit log"))
+    }
+
+    /// What the key of the log is sealed with.
+    pub(super) fn key(&self) -> &SealingKey {
+        &self.0
     }
 }
 

@@ -14,7 +14,7 @@ use countersign_types::UserId;
 use tokio::sync::Notify;
 
 use super::{Store, StoreError, Tx};
-use crate::master_key::{MasterKey, SealingKey};
+use crate::master_key::{MasterKeys, SealingKey};
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,13 +56,18 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(master: &MasterKey) -> Self {
+    pub(super) fn new(master: &MasterKeys) -> Self {
         Self {
             payloads: master.derive("jobs"),
             abouts: master.derive("what jobs are about"),
             queued: Notify::new(),
             count: AtomicU32::new(0),
         }
+    }
+
+    /// What seals what is to be done.
+    pub(super) fn payloads(&self) -> &SealingKey {
+        &self.payloads
     }
 
     /// Called when a transaction that queued something is committed.

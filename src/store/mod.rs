@@ -18,7 +18,7 @@ use self::sqlite::Sqlite;
 
 use crate::{
     clock::Clock,
-    master_key::{MasterKey, SealingKey},
+    master_key::{MasterKeys, SealingKey},
     metrics::Events,
     random::Random,
 };
@@ -83,6 +83,7 @@ pub mod person_grant;
 pub mod pushed_request;
 pub mod recovery_code;
 pub mod refresh_token;
+pub mod rekey;
 pub mod replay_guard;
 pub mod revocation;
 pub mod session;
@@ -263,7 +264,7 @@ impl Tx {
 impl Store {
     /// Opens the database without touching its schema. Nothing is read yet, no file is made, and PostgreSQL is not even
     /// connected.
-    pub fn open(url: &str, master: &MasterKey, clock: Clock, random: Random) -> Result<Self, StoreError> {
+    pub fn open(url: &str, master: &MasterKeys, clock: Clock, random: Random) -> Result<Self, StoreError> {
         let engine = if url.starts_with("sqlite:") {
             Engine::Sqlite(Box::new(Sqlite::new(url)?))
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {

@@ -33,7 +33,7 @@ impl Nodes {
     }
 
     fn node(&self) -> Redis {
-        let master = MasterKey::read_or_create(&self.keys.path().join("master.key"), &Random::system()).unwrap();
+        let master = MasterKey::read_or_create(&self.keys.path().join("master.key"), &Random::system()).unwrap().into();
         Redis::new(&self.url, &master, self.clock.clone()).unwrap()
     }
 

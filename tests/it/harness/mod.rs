@@ -140,6 +140,11 @@ impl Server {
         Self::on(self.database.clone(), &self.settings, self.clock.clone()).await
     }
 
+    /// The same with these settings.
+    pub async fn beside_with(&self, toml: &str) -> Self {
+        Self::on(self.database.clone(), toml, self.clock.clone()).await
+    }
+
     /// Moves the clock.
     pub fn advance(&self, by: TimeDelta) {
         self.clock.advance(by);

@@ -227,7 +227,8 @@ impl Issuer {
     /// The issuer of the settings, with its keys; the first one is made here.
     pub async fn open(app: &App) -> Result<Self, StartError> {
         let issuer = Self { url: app.settings.issuer.as_str().to_owned(), keyring: Keyring::new(app.key_lifetimes()) };
-        rotation::maintain(&app.store, issuer.keyring.lifetimes(), &app.clock).await?;
+        let algorithms = &app.settings.keys.algorithms;
+        rotation::maintain(&app.store, issuer.keyring.lifetimes(), algorithms, &app.clock).await?;
         issuer.keyring.load(&app.store, app.clock.now()).await?;
         Ok(issuer)
     }

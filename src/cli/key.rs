@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use countersign_jose::Algorithm;
 use serde_json::json;
 
 use super::{CliError, Context, Output, read_file};
 use crate::{
-    jose::rotation::{self, NewKey},
+    jose::rotation::{self, NewKey, RotationError},
     store::{rekey::Rekeyed, signing_key},
 };
 
@@ -26,13 +27,16 @@ pub(super) enum KeyCommand {
         /// The key that this one replaces is in other hands: it leaves the JWKS at once, and nothing that it signed counts any more.
         #[arg(long, value_name = "KID", requires = "now")]
         compromised: Option<String>,
+        /// The algorithm that it is for: one of keys.algorithms. In place of a compromised key it is that one's.
+        #[arg(long, value_name = "ALG", default_value_t = Algorithm::RS256, conflicts_with = "compromised")]
+        algorithm: Algorithm,
     },
     /// Take a published key that does not sign yet out of the succession. The present one goes on.
     Retire {
         /// The key, as `key list` calls it.
         kid: String,
     },
-    /// Publish a key that was made elsewhere: a private JWK for RS256. It signs as soon as every client that caches the keys has it.
+    /// Publish a key that was made elsewhere: a private JWK for one of keys.algorithms. It signs as soon as every client that caches the keys has it.
     Import {
         /// The file; - for standard input.
         file: PathBuf,
@@ -47,6 +51,7 @@ pub(super) enum KeyCommand {
 pub(super) async fn run(command: KeyCommand, context: Context, out: Output) -> Result<(), CliError> {
     let app = context.app().await?;
     let (lifetimes, now) = (app.key_lifetimes(), app.clock.now());
+    let algorithms = app.settings.keys.algorithms.as_slice();
     match command {
         KeyCommand::List => {
             let keys = signing_key::all(&mut app.store.read().await?).await?;
@@ -80,8 +85,11 @@ pub(super) async fn run(command: KeyCommand, context: Context, out: Output) -> R
             );
             out.print(&json!({ "kid": new.kid, "signs_from": new.signs_from, "compromised": compromised }), text)
         }
-        KeyCommand::Rotate { now: at_once, compromised: None } => {
-            told(&rotation::rotate(&app.store, &lifetimes, &app.clock, at_once).await?, out)
+        KeyCommand::Rotate { now: at_once, compromised: None, algorithm } => {
+            if !algorithms.contains(&algorithm) {
+                return Err(RotationError::Algorithm(algorithm).into());
+            }
+            told(&rotation::rotate(&app.store, &lifetimes, &app.clock, (algorithm, at_once)).await?, out)
         }
         KeyCommand::Retire { kid } => {
             rotation::retire(&app.store, &lifetimes, &app.clock, &kid).await?;
@@ -106,7 +114,10 @@ pub(super) async fn run(command: KeyCommand, context: Context, out: Output) -> R
         }
         KeyCommand::Import { file, now: at_once } => {
             let jwk = read_file(&file, MAX_JWK_BYTES)?;
-            told(&rotation::import(&app.store, &lifetimes, &app.clock, (jwk.as_bytes(), at_once)).await?, out)
+            told(
+                &rotation::import(&app.store, &lifetimes, &app.clock, (jwk.as_bytes(), algorithms, at_once)).await?,
+                out,
+            )
         }
     }
 }

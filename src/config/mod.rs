@@ -25,6 +25,7 @@ use std::{
     time::Duration,
 };
 
+use countersign_jose::Algorithm;
 use ipnet::IpNet;
 use url::Url;
 
@@ -124,6 +125,8 @@ pub struct KeySettings {
     pub next_master_file: Option<PathBuf>,
     /// `keys.previous_master_file`: the master key of before, until `key rekey` has run (none).
     pub previous_master_file: Option<PathBuf>,
+    /// `keys.algorithms`: for which algorithms there are signing keys, for clients to choose from (RS256).
+    pub algorithms: Vec<Algorithm>,
 }
 
 /// Proof Key for Code Exchange (RFC 7636).
@@ -354,7 +357,11 @@ fn keys(r: &mut Reader, mode: Mode) -> KeySettings {
     r.require("keys.master_file", mode == Mode::Development || master_file.is_some());
     let next_master_file = r.read("keys.next_master_file", None);
     let previous_master_file = r.read("keys.previous_master_file", None);
-    KeySettings { dir, master_file, next_master_file, previous_master_file }
+    let algorithms = r.read("keys.algorithms", vec![Algorithm::RS256]);
+    r.check("keys.algorithms", algorithms.contains(&Algorithm::RS256), || {
+        "must have RS256, which every client and API knows (OpenID Connect Core §15.1)".into()
+    });
+    KeySettings { dir, master_file, next_master_file, previous_master_file, algorithms }
 }
 
 fn lifetimes(r: &mut Reader) -> Lifetimes {

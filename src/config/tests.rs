@@ -138,7 +138,10 @@ fn unknown_keys_are_refused_with_the_nearest_name() {
         ("url = 'x'", "url: unknown setting; without it, `countersign config check` lists all"),
         ("[smtp]\nhost = 'x'", "smtp.host: unknown setting; without it, `countersign config check` lists all"),
         ("database = 'sqlite://x'", "database: expected a table with url"),
-        ("keys = 5", "keys: expected a table with dir, master_file, next_master_file, previous_master_file"),
+        (
+            "keys = 5",
+            "keys: expected a table with dir, master_file, next_master_file, previous_master_file, algorithms",
+        ),
     ] {
         assert_eq!(refused(text), message);
     }

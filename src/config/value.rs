@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use countersign_jose::Algorithm;
 use ipnet::IpNet;
 use serde_json::Value as Json;
 use toml::Value as Toml;
@@ -159,6 +160,36 @@ impl Setting for Vec<String> {
     fn show(&self) -> Json {
         self.clone().into()
     }
+}
+
+/// Algorithms that tokens are signed by; the first of all is always there.
+impl Setting for Vec<Algorithm> {
+    const EXPECTED: &'static str = "a list of RS256, PS256, ES256 and EdDSA";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let words = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+        words.map(algorithm).collect::<Result<Vec<_>, _>>().map(|given| in_order(&given))
+    }
+
+    fn from_toml(value: &Toml) -> Result<Self, String> {
+        let Toml::Array(items) = value else { return Err(mismatch(Self::EXPECTED, value)) };
+        let given = items.iter().map(|item| algorithm(item.as_str().unwrap_or_default()));
+        given.collect::<Result<Vec<_>, _>>().map(|given| in_order(&given))
+    }
+
+    fn show(&self) -> Json {
+        self.iter().map(|algorithm| algorithm.name()).collect()
+    }
+}
+
+fn algorithm(word: &str) -> Result<Algorithm, String> {
+    let found = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == word && !algorithm.is_symmetric());
+    found.ok_or_else(|| format!("expected {}", Vec::<Algorithm>::EXPECTED))
+}
+
+/// Each once, the default first.
+fn in_order(given: &[Algorithm]) -> Vec<Algorithm> {
+    Algorithm::ALL.into_iter().filter(|algorithm| given.contains(algorithm)).collect()
 }
 
 impl Setting for Url {

@@ -33,6 +33,12 @@ pub struct ClientMetadata {
     /// The only algorithm accepted for its assertions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg: Option<Algorithm>,
+    /// By what its ID tokens are signed; RS256 if it did not choose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_signed_response_alg: Option<Algorithm>,
+    /// By what its access tokens are signed, which APIs must know; RS256 if it did not choose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_signed_response_alg: Option<Algorithm>,
     /// Its public keys, for `private_key_jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<JwkSet>,
@@ -90,6 +96,16 @@ impl fmt::Debug for StoredSecret {
 }
 
 impl Client {
+    /// By what its ID tokens are signed (OpenID Connect Registration §2).
+    pub fn id_token_algorithm(&self) -> Algorithm {
+        self.metadata.id_token_signed_response_alg.unwrap_or(Algorithm::RS256)
+    }
+
+    /// By what its access tokens are signed (RFC 9068 §2.1).
+    pub fn access_token_algorithm(&self) -> Algorithm {
+        self.metadata.access_token_signed_response_alg.unwrap_or(Algorithm::RS256)
+    }
+
     /// Whether the client cannot keep a secret (RFC 6749 §2.1).
     pub fn is_public(&self) -> bool {
         self.metadata.token_endpoint_auth_method == ClientAuthMethod::None

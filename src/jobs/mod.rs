@@ -8,7 +8,10 @@ use tokio::{
     time::{MissedTickBehavior, timeout},
 };
 
-use crate::app::{App, Issuer};
+use crate::{
+    app::{App, Issuer},
+    jose::rotation,
+};
 
 mod errand;
 mod follow_changes;
@@ -85,7 +88,8 @@ async fn seal_audit_trail(app: Arc<App>) {
 }
 
 async fn rotate_keys(app: &App, issuer: &Issuer) {
-    let maintained = crate::jose::rotation::maintain(&app.store, issuer.keyring.lifetimes(), &app.clock).await;
+    let algorithms = &app.settings.keys.algorithms;
+    let maintained = rotation::maintain(&app.store, issuer.keyring.lifetimes(), algorithms, &app.clock).await;
     if let Err(error) = maintained {
         tracing::warn!(%error, "signing keys could not be looked after; the next round tries again");
     }

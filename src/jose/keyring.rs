@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use chrono::{DateTime, Utc};
-use countersign_jose::{KeyError, PrivateKey, PublicJwk, Signer, Verifier};
+use countersign_jose::{Algorithm, KeyError, PrivateKey, PublicJwk, Signer, Verifier};
 
 use super::jwks::Jwks;
 use crate::{
@@ -35,6 +35,7 @@ pub enum KeyringError {
 pub(super) struct Key {
     pub(super) times: KeyTimes,
     pub(super) public: PublicJwk,
+    pub(super) algorithm: Algorithm,
     pub(super) signer: Signer,
     pub(super) verifier: Verifier,
 }
@@ -75,7 +76,8 @@ impl Keyring {
                 let private = PrivateKey::from_jwk_bytes(&stored.private_jwk)?;
                 let public = private.public_jwk();
                 let verifier = public.verifier(private.algorithm())?;
-                Ok(Key { signer: private.signer()?, verifier, public, times: stored.times.clone() })
+                let algorithm = private.algorithm();
+                Ok(Key { times: stored.times.clone(), public, algorithm, signer: private.signer()?, verifier })
             };
             keys.push(build().map_err(|source| KeyringError::Key { kid: stored.kid.clone(), source })?);
         }
@@ -97,15 +99,15 @@ impl Keyring {
         self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Uses the key that signs at this time; `None` before the first one was made.
-    pub fn sign_with<R>(&self, now: DateTime<Utc>, sign: impl FnOnce(&Signer) -> R) -> Option<R> {
+    /// Uses the key that signs by this algorithm at this time; `None` before the first one was made.
+    pub fn sign_with<R>(&self, algorithm: Algorithm, now: DateTime<Utc>, sign: impl FnOnce(&Signer) -> R) -> Option<R> {
         let loaded = self.loaded();
-        let signs = |key: &&Key| key.times.state(&self.lifetimes, now) == KeyState::Signing;
+        let is = |key: &Key, state| key.algorithm == algorithm && key.times.state(&self.lifetimes, now) == state;
         // The newest: after an emergency rotation two may think that it is their time.
-        let signing = loaded.keys.iter().rev().find(signs);
+        let signing = loaded.keys.iter().rev().find(|key| is(key, KeyState::Signing));
         // A clock that was ahead when the first key was made, and was put right since: better that key than none.
-        let waiting = |key: &&Key| key.times.state(&self.lifetimes, now) == KeyState::Published;
-        signing.or_else(|| loaded.keys.iter().find(waiting)).map(|key| sign(&key.signer))
+        let waiting = || loaded.keys.iter().find(|key| is(key, KeyState::Published));
+        signing.or_else(waiting).map(|key| sign(&key.signer))
     }
 
     /// Uses the key with this id, if it is one of ours at this time, whether or not others still see it.

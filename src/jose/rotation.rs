@@ -25,8 +25,8 @@ pub enum RotationError {
     /// The work was cut off.
     #[error("the generation of a signing key was cut off")]
     Cancelled(#[from] tokio::task::JoinError),
-    /// It signs by another algorithm than ours.
-    #[error("the key is for {0}; tokens are signed by RS256")]
+    /// It signs by an algorithm that nothing is signed by here.
+    #[error("nothing is signed by {0} here; add it to `keys.algorithms` first, on all nodes")]
     Algorithm(Algorithm),
     /// It is there already.
     #[error("the key {0} is there already")]
@@ -56,8 +56,14 @@ fn advice(state: KeyState) -> &'static str {
     }
 }
 
-/// Makes the first key, or a successor when it is time, and removes keys that nobody needs. Safe on several nodes at once.
-pub async fn maintain(store: &Store, lifetimes: &KeyLifetimes, clock: &Clock) -> Result<(), RotationError> {
+/// Makes the first key of each algorithm, or a successor when it is time, and removes keys that nobody needs. Safe on several nodes
+/// at once.
+pub async fn maintain(
+    store: &Store,
+    lifetimes: &KeyLifetimes,
+    algorithms: &[Algorithm],
+    clock: &Clock,
+) -> Result<(), RotationError> {
     let now = clock.now();
     let stored = signing_key::all(&mut store.read().await?).await?;
     let is_over = |key: &&signing_key::StoredKey| key.times.state(lifetimes, now) == KeyState::Expired;
@@ -68,19 +74,40 @@ pub async fn maintain(store: &Store, lifetimes: &KeyLifetimes, clock: &Clock) ->
         }
         tx.commit().await?;
     }
-    if !needs_successor(newest(&stored), lifetimes, now) {
-        return Ok(());
+    let is_unused = |key: &&signing_key::StoredKey| {
+        key.times.retired_at.is_none() && algorithms.iter().all(|algorithm| algorithm.name() != key.algorithm)
+    };
+    if stored.iter().any(|key| is_unused(&key)) {
+        let mut tx = store.write().await?;
+        for key in stored.iter().filter(is_unused) {
+            signing_key::retire_all(&mut tx, &key.algorithm, now).await?;
+        }
+        tx.commit().await?;
     }
+    for algorithm in algorithms {
+        if needs_successor(newest(&stored, *algorithm), lifetimes, now) {
+            make_successor(store, lifetimes, *algorithm, clock).await?;
+        }
+    }
+    Ok(())
+}
 
+async fn make_successor(
+    store: &Store,
+    lifetimes: &KeyLifetimes,
+    algorithm: Algorithm,
+    clock: &Clock,
+) -> Result<(), RotationError> {
     // Generated before the lock is taken: it takes a while. Another node may have been faster meanwhile.
-    let private = generate().await?;
+    let private = generate(algorithm).await?;
     let mut tx = store.write().await?;
     signing_key::lock(&mut tx).await?;
     let now = clock.now();
     let stored = signing_key::all(&mut tx).await?;
-    if needs_successor(newest(&stored), lifetimes, now) {
-        let signs_from =
-            newest(&stored).map_or(now, |key| (key.signs_from + lifetimes.signing).max(now + lifetimes.lead()));
+    let present = newest(&stored, algorithm);
+    if needs_successor(present, lifetimes, now) {
+        let after_present = present.map_or(now, |key| key.signs_from + lifetimes.signing);
+        let signs_from = after_present.max(earliest(&stored, lifetimes, now));
         insert(&mut tx, &private, now, signs_from).await?;
     }
     tx.commit().await?;
@@ -101,9 +128,9 @@ pub async fn rotate(
     store: &Store,
     lifetimes: &KeyLifetimes,
     clock: &Clock,
-    at_once: bool,
+    (algorithm, at_once): (Algorithm, bool),
 ) -> Result<NewKey, RotationError> {
-    let private = generate().await?;
+    let private = generate(algorithm).await?;
     succeed(store, lifetimes, clock, &Successor { private, at_once, compromised: None }).await
 }
 
@@ -114,7 +141,10 @@ pub async fn replace_compromised(
     clock: &Clock,
     compromised: &str,
 ) -> Result<NewKey, RotationError> {
-    let private = generate().await?;
+    let stored = signing_key::all(&mut store.read().await?).await?;
+    let found = stored.iter().find(|key| key.kid == compromised);
+    let found = found.ok_or_else(|| RotationError::Unknown(compromised.to_owned()))?;
+    let private = generate(PrivateKey::from_jwk_bytes(&found.private_jwk)?.algorithm()).await?;
     succeed(store, lifetimes, clock, &Successor { private, at_once: true, compromised: Some(compromised) }).await
 }
 
@@ -123,10 +153,10 @@ pub async fn import(
     store: &Store,
     lifetimes: &KeyLifetimes,
     clock: &Clock,
-    (jwk, at_once): (&[u8], bool),
+    (jwk, algorithms, at_once): (&[u8], &[Algorithm], bool),
 ) -> Result<NewKey, RotationError> {
     let private = PrivateKey::from_jwk_bytes(jwk)?;
-    if private.algorithm() != Algorithm::RS256 {
+    if !algorithms.contains(&private.algorithm()) {
         return Err(RotationError::Algorithm(private.algorithm()));
     }
     succeed(store, lifetimes, clock, &Successor { private, at_once, compromised: None }).await
@@ -181,19 +211,25 @@ async fn succeed(
         }
         audit::record(&mut tx, &AuditEntry::new(Event::KeyCompromised { kid: compromised.to_owned() }), now).await?;
     }
-    // Without any key nobody can have cached anything.
-    let signs_from = if successor.at_once || stored.is_empty() { now } else { now + lifetimes.lead() };
+    let signs_from = if successor.at_once { now } else { earliest(&stored, lifetimes, now) };
     insert(&mut tx, &successor.private, now, signs_from).await?;
     tx.commit().await?;
     Ok(NewKey { kid: kid.to_owned(), signs_from })
 }
 
-fn newest(stored: &[signing_key::StoredKey]) -> Option<&KeyTimes> {
-    stored.iter().map(|key| &key.times).filter(|times| times.retired_at.is_none()).max_by_key(|times| times.signs_from)
+/// The key of an algorithm that signs last.
+fn newest(stored: &[signing_key::StoredKey], algorithm: Algorithm) -> Option<&KeyTimes> {
+    let keys = stored.iter().filter(|key| key.algorithm == algorithm.name() && key.times.retired_at.is_none());
+    keys.map(|key| &key.times).max_by_key(|times| times.signs_from)
 }
 
-async fn generate() -> Result<PrivateKey, RotationError> {
-    Ok(tokio::task::spawn_blocking(|| PrivateKey::generate(Algorithm::RS256)).await??)
+/// From when on a key can sign that is published now. Without any key nobody can have cached anything.
+fn earliest(stored: &[signing_key::StoredKey], lifetimes: &KeyLifetimes, now: DateTime<Utc>) -> DateTime<Utc> {
+    if stored.is_empty() { now } else { now + lifetimes.lead() }
+}
+
+async fn generate(algorithm: Algorithm) -> Result<PrivateKey, RotationError> {
+    Ok(tokio::task::spawn_blocking(move || PrivateKey::generate(algorithm)).await??)
 }
 
 async fn insert(

@@ -1,11 +1,12 @@
 //! Tokens are minted here and nowhere else, all of them from a [`Grant`].
 
 use chrono::{DateTime, Utc};
+use countersign_jose::Algorithm;
 use countersign_types::{
     AccessTokenClaims, Audience, IdTokenClaims, ScopeSet, TokenId,
     claims::{ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE},
 };
-use openssl::sha::sha256;
+use openssl::sha::{sha256, sha384, sha512};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -14,6 +15,7 @@ use crate::{
     app::{App, Issuer},
     domain::{
         api::{Apis, OPENID},
+        client::Client,
         grant::{Grant, Subject},
         token::Secret,
     },
@@ -23,6 +25,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Order<'a> {
     pub(super) grant: &'a Grant,
+    /// Whom it is for.
+    pub(super) client: &'a Client,
     /// The scope of these tokens: the grant's, or less.
     pub(super) scope: ScopeSet,
     /// Returned in the ID token.
@@ -83,13 +87,14 @@ pub(super) fn mint(
     let lifetime = app.settings.lifetimes.access_token;
     let expires_at = order.ends_by.map_or(now + lifetime, |end| end.min(now + lifetime));
     let token_id = TokenId::new(app.random.id());
-    let access_token =
-        sign(issuer, now, ACCESS_TOKEN_TYPE, &access_token(issuer, apis, &order, &token_id, (now, expires_at)))?;
+    let claims = access_token(issuer, apis, &order, &token_id, (now, expires_at));
+    let access_token = sign(issuer, (order.client.access_token_algorithm(), now), ACCESS_TOKEN_TYPE, &claims)?;
     let id_token = match &order.grant.subject {
         Subject::Person(_) if order.scope.contains(OPENID) => {
             let expires_at = now + app.settings.lifetimes.id_token;
             let claims = id_token(issuer, &order, &access_token, (now, expires_at));
-            claims.map(|claims| sign(issuer, now, ID_TOKEN_TYPE, &claims)).transpose()?
+            let by = (order.client.id_token_algorithm(), now);
+            claims.map(|claims| sign(issuer, by, ID_TOKEN_TYPE, &claims)).transpose()?
         }
         Subject::Person(_) | Subject::Client => None,
     };
@@ -152,7 +157,7 @@ fn id_token(
         iat: now.timestamp(),
         auth_time: person.auth_time.timestamp(),
         nonce: order.nonce.map(str::to_owned),
-        at_hash: Some(half_hash(access_token)),
+        at_hash: Some(half_hash(order.client.id_token_algorithm(), access_token)),
         acr: person.acr.clone(),
         amr: person.amr.clone(),
         sid: person.session.clone(),
@@ -161,18 +166,30 @@ fn id_token(
     })
 }
 
-/// The left half of a SHA-256, in base64url (OpenID Connect Core §3.1.3.6).
-fn half_hash(text: &str) -> String {
+/// The left half of a hash, in base64url (OpenID Connect Core §3.1.3.6): the one that the algorithm of the ID token uses, which for
+/// Ed25519 is SHA-512.
+fn half_hash(algorithm: Algorithm, text: &str) -> String {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-    let hash = sha256(text.as_bytes());
-    URL_SAFE_NO_PAD.encode(hash.get(..16).unwrap_or(&hash))
+    let text = text.as_bytes();
+    let hash = match algorithm {
+        Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 | Algorithm::HS256 => sha256(text).to_vec(),
+        Algorithm::HS384 => sha384(text).to_vec(),
+        Algorithm::EdDSA | Algorithm::HS512 => sha512(text).to_vec(),
+    };
+    let (half, _) = hash.split_at(hash.len() / 2);
+    URL_SAFE_NO_PAD.encode(half)
 }
 
-fn sign(issuer: &Issuer, now: DateTime<Utc>, typ: &str, claims: &impl Serialize) -> Result<String, OAuthError> {
-    let signed = issuer.keyring.sign_with(now, |signer| signer.sign(typ, claims));
+fn sign(
+    issuer: &Issuer,
+    (algorithm, now): (Algorithm, DateTime<Utc>),
+    typ: &str,
+    claims: &impl Serialize,
+) -> Result<String, OAuthError> {
+    let signed = issuer.keyring.sign_with(algorithm, now, |signer| signer.sign(typ, claims));
     match signed {
         Some(Ok(token)) => Ok(token),
         Some(Err(error)) => Err(OAuthError::broken(&error)),
-        None => Err(OAuthError::broken(&std::io::Error::other("there is no signing key for this time"))),
+        None => Err(OAuthError::broken(&std::io::Error::other(format!("there is no {algorithm} key for this time")))),
     }
 }

@@ -82,7 +82,7 @@ fn metadata(app: &App, issuer: &str, apis: &Apis) -> Value {
         "grant_types_supported": GrantType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "acr_values_supported": [ACR_PASSWORD, ACR_SECOND_FACTOR],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["RS256"],
+        "id_token_signing_alg_values_supported": names(&app.settings.keys.algorithms),
         "token_endpoint_auth_methods_supported": auth_methods,
         "token_endpoint_auth_signing_alg_values_supported": names(&client_auth::ASSERTION_ALGORITHMS),
         "introspection_endpoint_auth_methods_supported": confidential,

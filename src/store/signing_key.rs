@@ -29,14 +29,15 @@ impl std::fmt::Debug for StoredKey {
 
 type Columns = (String, String, Vec<u8>, DateTime<Utc>, DateTime<Utc>, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
-/// Stores a key and lets it take over: every other one that would still sign at that time retires then.
+/// Stores a key and lets it take over: every other one of its algorithm that would still sign at that time retires then.
 pub async fn insert(tx: &mut Tx, key: &StoredKey) -> Result<(), StoreError> {
     let inner = tx.inner();
     let sealed = inner.secrets.seal(&key.private_jwk, key.kid.as_bytes(), &inner.random);
     execute!(
         tx,
-        "UPDATE signing_key SET retired_at = $1 WHERE retired_at IS NULL OR retired_at > $1",
-        key.times.signs_from
+        "UPDATE signing_key SET retired_at = $1 WHERE algorithm = $2 AND (retired_at IS NULL OR retired_at > $1)",
+        key.times.signs_from,
+        &key.algorithm,
     )?;
     execute!(
         tx,
@@ -100,8 +101,22 @@ pub async fn skip(tx: &mut Tx, kid: &str, now: DateTime<Utc>) -> Result<(), Stor
     execute!(
         tx,
         "UPDATE signing_key SET retired_at = (SELECT MIN(next.signs_from) FROM signing_key next
-             WHERE next.signs_from > $1 AND (next.retired_at IS NULL OR next.retired_at > $1))
-         WHERE signs_from <= $1 AND retired_at > $1",
+             WHERE next.algorithm = signing_key.algorithm
+               AND next.signs_from > $1 AND (next.retired_at IS NULL OR next.retired_at > $1))
+         WHERE algorithm = (SELECT algorithm FROM signing_key skipped WHERE skipped.kid = $2)
+           AND signs_from <= $1 AND retired_at > $1",
+        now,
+        kid,
+    )?;
+    announce(tx, Changed::Key).await
+}
+
+/// Lets all keys of an algorithm sign no more.
+pub async fn retire_all(tx: &mut Tx, algorithm: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "UPDATE signing_key SET retired_at = $2 WHERE algorithm = $1 AND (retired_at IS NULL OR retired_at > $2)",
+        algorithm,
         now,
     )?;
     announce(tx, Changed::Key).await

@@ -22,6 +22,7 @@ use countersign::{
         replay_guard,
     },
 };
+use countersign_jose::Algorithm;
 use countersign_types::{ClientAuthMethod, ClientId, ScopeSet, UserId};
 use tokio::task::JoinSet;
 
@@ -151,7 +152,7 @@ async fn each_kind_of_change_has_a_counter_of_its_own() {
     last.api += 2;
     assert_eq!(change::counters(&mut tx).await.unwrap(), last);
     tx.commit().await.unwrap();
-    rotation::rotate(store, &server.app.key_lifetimes(), &server.clock, false).await.unwrap();
+    rotation::rotate(store, &server.app.key_lifetimes(), &server.clock, (Algorithm::RS256, false)).await.unwrap();
     let published = counters(store).await;
     assert!(published.key > last.key);
     assert_eq!(published, Counters { key: published.key, ..last });

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, str::FromStr};
 
 use clap::Subcommand;
+use countersign_jose::Algorithm;
 use countersign_types::{ClientAuthMethod, ClientId, GrantType, ResponseType, Scope};
 use serde_json::{Value, json};
 
@@ -16,7 +17,11 @@ use crate::{
         event::{AuditEntry, Change, Event},
         token::Digest,
     },
-    store::{StoreError, Tx, audit, client},
+    jose::rotation::RotationError,
+    store::{
+        StoreError, Tx, audit, client,
+        signing_key::{self, StoredKey},
+    },
 };
 
 mod options;
@@ -108,7 +113,7 @@ pub(super) async fn run(command: ClientCommand, context: Context, out: Output) -
             }
             changed.enabled = enabled.unwrap_or(changed.enabled);
             options::contradiction(&changed.metadata).map_err(CliError::new)?;
-            check_scope(&app, &changed.metadata).await?;
+            check(&app, &changed.metadata).await?;
             store(&app, tx, &changed, Change::Changed).await?;
             out.print(&to_json(&changed), format!("Changed the client {id}."))
         }
@@ -161,6 +166,8 @@ async fn add(
         client_name: id.to_owned(),
         token_endpoint_auth_method: method,
         token_endpoint_auth_signing_alg: None,
+        id_token_signed_response_alg: None,
+        access_token_signed_response_alg: None,
         jwks: None,
         redirect_uris: Vec::new(),
         post_logout_redirect_uris: Vec::new(),
@@ -181,7 +188,7 @@ async fn add(
     if secret_stdin && !needs_secret(method) {
         return Err(CliError::misused(format!("a client that authenticates by {method} has no secret")));
     }
-    check_scope(app, &metadata).await?;
+    check(app, &metadata).await?;
     let mut added =
         Client { id: ClientId::new(id), metadata, secret: None, enabled: true, created_at: app.clock.now() };
     let mut printed = None;
@@ -203,13 +210,36 @@ async fn add(
     print_secret(&added, printed.as_deref(), out)
 }
 
-/// Refuses scopes that no API owns.
-async fn check_scope(app: &App, metadata: &ClientMetadata) -> Result<(), CliError> {
+/// Refuses scopes that no API owns, and algorithms that nothing is signed by yet.
+async fn check(app: &App, metadata: &ClientMetadata) -> Result<(), CliError> {
     let apis = app.store.apis().await?;
-    match metadata.scope.iter().find(|scope| !apis.knows(scope)) {
-        None => Ok(()),
-        Some(unknown) => {
-            Err(CliError::new(format!("no API owns the scope {unknown}; register it first by `countersign api add`")))
+    if let Some(unknown) = metadata.scope.iter().find(|scope| !apis.knows(scope)) {
+        let text = format!("no API owns the scope {unknown}; register it first by `countersign api add`");
+        return Err(CliError::new(text));
+    }
+    let chosen = [metadata.id_token_signed_response_alg, metadata.access_token_signed_response_alg];
+    for algorithm in chosen.into_iter().flatten() {
+        check_algorithm(app, algorithm).await?;
+    }
+    Ok(())
+}
+
+/// Whoever has cached our keys must know one of this algorithm before it signs.
+async fn check_algorithm(app: &App, algorithm: Algorithm) -> Result<(), CliError> {
+    if !app.settings.keys.algorithms.contains(&algorithm) {
+        return Err(RotationError::Algorithm(algorithm).into());
+    }
+    let keys = signing_key::all(&mut app.store.read().await?).await?;
+    let now = app.clock.now();
+    let is = |key: &&StoredKey| key.algorithm == algorithm.name() && key.times.retired_at.is_none();
+    match keys.iter().filter(is).map(|key| key.times.signs_from).min() {
+        Some(signs_from) if signs_from <= now => Ok(()),
+        Some(signs_from) => Err(CliError::new(format!(
+            "the first {algorithm} key signs from {}; try again then",
+            signs_from.format("%Y-%m-%d %H:%M UTC")
+        ))),
+        None => {
+            Err(CliError::new(format!("there is no {algorithm} key yet; a running server makes it within a minute")))
         }
     }
 }

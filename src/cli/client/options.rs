@@ -29,6 +29,12 @@ pub(in crate::cli) struct ClientOptions {
     /// The only algorithm of its assertions.
     #[arg(long, value_name = "ALG")]
     auth_signing_alg: Option<Given<Algorithm>>,
+    /// By what its ID tokens are signed: RS256, or another of keys.algorithms.
+    #[arg(long, value_name = "ALG")]
+    id_token_alg: Option<Given<Algorithm>>,
+    /// By what its access tokens are signed, which the APIs must know: RS256, or another of keys.algorithms.
+    #[arg(long, value_name = "ALG")]
+    access_token_alg: Option<Given<Algorithm>>,
     /// A file with its public keys, as a JWK set.
     #[arg(long, value_name = "FILE")]
     jwks: Option<Given<PathBuf>>,
@@ -119,6 +125,8 @@ impl ClientOptions {
         replace(&mut metadata.first_party, self.first_party);
         replace(&mut metadata.token_endpoint_auth_method, self.auth_method);
         replace_one(&mut metadata.token_endpoint_auth_signing_alg, self.auth_signing_alg);
+        replace_one(&mut metadata.id_token_signed_response_alg, self.id_token_alg);
+        replace_one(&mut metadata.access_token_signed_response_alg, self.access_token_alg);
         replace(&mut metadata.redirect_uris, list(self.redirect_uris));
         replace(&mut metadata.post_logout_redirect_uris, list(self.post_logout_redirect_uris));
         replace(&mut metadata.origins, list(self.origins));

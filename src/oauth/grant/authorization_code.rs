@@ -135,6 +135,7 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
     let scope = code.grant.scope.filter(|scope| client.metadata.scope.contains(scope.as_str()));
     let order = Order {
         grant: &code.grant,
+        client,
         scope: scope.clone(),
         nonce: code.binding.nonce.as_deref(),
         roles: code.standing.roles.clone(),

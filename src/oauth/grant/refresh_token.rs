@@ -78,6 +78,7 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
     let apis = app.store.apis().await?;
     let order = Order {
         grant: &token.grant,
+        client,
         scope: scope.clone(),
         nonce: None,
         roles: token.standing.roles.clone(),

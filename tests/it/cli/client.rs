@@ -300,3 +300,23 @@ async fn what_others_change_while_a_secret_is_typed_stays_changed() {
     assert!(rotation.wait().unwrap().success());
     assert_eq!(machine.json(&["client", "show", "app"])["enabled"], false);
 }
+
+#[tokio::test]
+async fn an_algorithm_is_chosen_of_those_that_sign_already() {
+    let machine = Machine::migrated().await;
+    let add =
+        |id: &'static str| ["client", "add", id, "--redirect-uri", "https://app.example/cb", "--id-token-alg", "ES256"];
+    machine.run(&add("app")).assert_fails("add it to `keys.algorithms` first");
+    let machine = machine.with("KEYS__ALGORITHMS", "RS256,ES256");
+    machine.run(&add("app")).assert_fails("there is no ES256 key yet; a running server makes it within a minute");
+    machine.run(&["key", "rotate", "--now", "--algorithm", "ES256"]).assert_ok();
+    assert!(machine.json(&add("app"))["client_secret"].is_string());
+    assert_eq!(machine.json(&["client", "show", "app"])["id_token_signed_response_alg"], "ES256");
+    machine.run(&["key", "rotate", "--algorithm", "EdDSA"]).assert_fails("nothing is signed by EdDSA here");
+    let machine = machine.with("KEYS__ALGORITHMS", "RS256,PS256,ES256");
+    machine.run(&["key", "rotate", "--algorithm", "PS256"]).assert_ok();
+    machine
+        .run(&["client", "set", "app", "--access-token-alg", "PS256"])
+        .assert_fails("the first PS256 key signs from");
+    machine.with("KEYS__ALGORITHMS", "ES256").run(&["key", "list"]).assert_fails("must have RS256");
+}

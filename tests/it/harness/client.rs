@@ -46,6 +46,8 @@ fn metadata(method: ClientAuthMethod, redirect_uri: &str) -> ClientMetadata {
         client_name: "The App".to_owned(),
         token_endpoint_auth_method: method,
         token_endpoint_auth_signing_alg: None,
+        id_token_signed_response_alg: None,
+        access_token_signed_response_alg: None,
         jwks: None,
         redirect_uris: vec![redirect_uri.parse().unwrap()],
         post_logout_redirect_uris: vec!["https://app.example/bye".parse().unwrap()],

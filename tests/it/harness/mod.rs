@@ -292,7 +292,14 @@ impl Server {
 
     /// What the job does every minute.
     pub async fn keep_house(&self) {
-        rotation::maintain(&self.app.store, self.issuer.keyring.lifetimes(), &self.clock).await.unwrap();
+        rotation::maintain(
+            &self.app.store,
+            self.issuer.keyring.lifetimes(),
+            &self.app.settings.keys.algorithms,
+            &self.clock,
+        )
+        .await
+        .unwrap();
         sweep::run(&self.app).await.unwrap();
         self.follow_changes().await;
     }

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use countersign::jose::rotation;
+use countersign_jose::Algorithm;
 use countersign_types::ClientAuthMethod;
 
 use crate::harness::{Browser, Server, confidential, encode, jose_header};
@@ -52,7 +53,9 @@ async fn a_hint_whose_key_left_the_jwks_still_signs_out() {
     let mut browser = server.browser();
     let hint = sign_in(&server, &mut browser).await;
     let kid = jose_header(&hint)["kid"].as_str().unwrap().to_owned();
-    rotation::rotate(&server.app.store, server.issuer.keyring.lifetimes(), &server.clock, true).await.unwrap();
+    rotation::rotate(&server.app.store, server.issuer.keyring.lifetimes(), &server.clock, (Algorithm::RS256, true))
+        .await
+        .unwrap();
     server.follow_changes().await;
     let is_published = async || server.get("/.well-known/jwks.json").await.text().contains(&kid);
     assert!(is_published().await);

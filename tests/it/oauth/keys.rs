@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use countersign::{jose::rotation, store::signing_key};
 use countersign_jose::{Algorithm, PrivateKey};
 use countersign_types::{ClientAuthMethod, GrantType};
+use serde_json::{Value, json};
 
-use crate::harness::{Server, TestClient, confidential, jose_header};
+use crate::harness::{Server, TestClient, claims, confidential, jose_header};
 
 fn service() -> TestClient {
     confidential(ClientAuthMethod::ClientSecretBasic, |client| {
@@ -40,7 +42,8 @@ async fn published_kids(server: &Server) -> BTreeSet<String> {
 /// What `countersign key rotate` does.
 async fn rotate(server: &Server, at_once: bool) -> String {
     let (app, keyring) = (&server.app, &server.issuer.keyring);
-    let new = rotation::rotate(&app.store, keyring.lifetimes(), &server.clock, at_once).await.unwrap();
+    let new =
+        rotation::rotate(&app.store, keyring.lifetimes(), &server.clock, (Algorithm::RS256, at_once)).await.unwrap();
     server.follow_changes().await;
     new.kid
 }
@@ -88,12 +91,14 @@ async fn a_client_that_caches_the_keys_for_the_advertised_time_never_meets_an_un
         for _ in 0..3 * 24 * 2 {
             server.advance(TimeDelta::minutes(30));
             let (store, keyring, now) = (&server.app.store, &server.issuer.keyring, server.clock.now());
-            rotation::maintain(store, keyring.lifetimes(), &server.clock).await.unwrap();
+            rotation::maintain(store, keyring.lifetimes(), &[Algorithm::RS256], &server.clock).await.unwrap();
             server.follow_changes().await;
             if now - cached_at >= TimeDelta::hours(1) {
                 (cached, cached_at) = (published_kids(&server).await, now);
             }
-            let kid = keyring.sign_with(now, |signer| signer.kid().unwrap().to_owned()).expect("a key that signs");
+            let kid = keyring
+                .sign_with(Algorithm::RS256, now, |signer| signer.kid().unwrap().to_owned())
+                .expect("a key that signs");
             assert!(cached.contains(&kid), "at {now}");
             signed_by.insert(kid);
         }
@@ -214,7 +219,7 @@ async fn a_key_from_elsewhere_is_published_before_it_signs() {
     let (store, keyring, clock) = (&server.app.store, &server.issuer.keyring, &server.clock);
     let generate = |algorithm| PrivateKey::generate(algorithm).unwrap().to_jwk_bytes();
     let jwk = generate(Algorithm::RS256);
-    let new = rotation::import(store, keyring.lifetimes(), clock, (&jwk, false)).await.unwrap();
+    let new = rotation::import(store, keyring.lifetimes(), clock, (&jwk, &[Algorithm::RS256], false)).await.unwrap();
     server.follow_changes().await;
     assert_eq!(published_kids(&server).await, BTreeSet::from([old.clone(), new.kid.clone()]));
     assert_eq!(signing_kid(&server).await, old);
@@ -222,11 +227,12 @@ async fn a_key_from_elsewhere_is_published_before_it_signs() {
     assert_eq!(signing_kid(&server).await, new.kid);
     for (jwk, words) in [
         (jwk, "is there already"),
-        (generate(Algorithm::ES256), "tokens are signed by RS256"),
+        (generate(Algorithm::ES256), "nothing is signed by ES256 here"),
         (b"{\"kty\":\"RSA\"}".to_vec(), "the JWK member alg"),
         (b"-----BEGIN PRIVATE KEY-----".to_vec(), "is not a JSON object"),
     ] {
-        let refused = rotation::import(store, keyring.lifetimes(), clock, (&jwk, false)).await.unwrap_err();
+        let refused =
+            rotation::import(store, keyring.lifetimes(), clock, (&jwk, &[Algorithm::RS256], false)).await.unwrap_err();
         assert!(refused.to_string().contains(words), "{refused}");
     }
 }
@@ -300,4 +306,116 @@ async fn a_clock_that_was_put_back_does_not_stop_the_signatures() {
     let only = signing_kid(&server).await;
     server.advance(-TimeDelta::days(1));
     assert_eq!(signing_kid(&server).await, only);
+}
+
+const ALL: [Algorithm; 4] = [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA];
+const WITH_ALL: &str = "keys.algorithms = ['EdDSA', 'RS256', 'PS256', 'ES256']";
+
+/// A provider with keys for all algorithms, which others have seen.
+async fn with_all() -> Server {
+    let server = Server::with_settings(WITH_ALL).await;
+    server.advance(TimeDelta::hours(1) + TimeDelta::seconds(1));
+    server
+}
+
+/// By which algorithm and key a token is signed, which the JWKS must have for it.
+async fn signed_by(server: &Server, token: &Value) -> (String, String) {
+    let header = jose_header(token.as_str().unwrap());
+    let jwks = server.get("/.well-known/jwks.json").await.json();
+    let key = jwks["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
+    assert_eq!(key["alg"], header["alg"]);
+    let text = |name: &str| header[name].as_str().unwrap().to_owned();
+    (text("alg"), text("kid"))
+}
+
+#[tokio::test]
+async fn each_client_has_its_tokens_signed_as_it_chose() {
+    let server = with_all().await;
+    let document = server.get("/.well-known/openid-configuration").await.json();
+    assert_eq!(document["id_token_signing_alg_values_supported"], json!(["RS256", "PS256", "ES256", "EdDSA"]));
+    server.add_user("ada@example.com", None).await;
+    for (number, (id_token, access_token)) in ALL.into_iter().zip(ALL.into_iter().rev()).enumerate() {
+        let app = format!("app{number}");
+        let chosen = confidential(ClientAuthMethod::ClientSecretBasic, |client| {
+            client.id_token_signed_response_alg = Some(id_token);
+            client.access_token_signed_response_alg = Some(access_token);
+        });
+        server.add_client(&app, chosen).await;
+        let answer = server.sign_in(&app, "ada@example.com", "openid offline_access").await;
+        for answer in [&answer, &server.refresh(&app, answer["refresh_token"].as_str().unwrap()).await.json()] {
+            let (algorithms, access) = ([&answer["id_token"], &answer["access_token"]], &answer["access_token"]);
+            let signed = [signed_by(&server, algorithms[0]).await.0, signed_by(&server, algorithms[1]).await.0];
+            assert_eq!(signed, [id_token.name(), access_token.name()]);
+            // OpenID Connect Core §3.1.3.6: by the hash that the algorithm of the ID token uses.
+            let access = access.as_str().unwrap();
+            let hash = if id_token == Algorithm::EdDSA {
+                openssl::sha::sha512(access.as_bytes())[..32].to_vec()
+            } else {
+                openssl::sha::sha256(access.as_bytes())[..16].to_vec()
+            };
+            assert_eq!(claims(answer["id_token"].as_str().unwrap())["at_hash"], URL_SAFE_NO_PAD.encode(hash));
+            assert_eq!(server.userinfo(access).await.status, 200, "and we know it again");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_new_algorithm_is_published_before_it_signs() {
+    let server = start().await.restart_with(WITH_ALL).await;
+    assert_eq!(published_kids(&server).await.len(), 4);
+    for algorithm in &ALL[1..] {
+        let stored = stored_keys(&server).await;
+        let key = stored.iter().find(|key| key.algorithm == algorithm.name()).unwrap();
+        assert_eq!(key.times.signs_from, server.clock.now() + TimeDelta::hours(1) + TimeDelta::seconds(1));
+    }
+}
+
+#[tokio::test]
+async fn each_algorithm_has_its_own_succession() {
+    let server = with_all().await;
+    let signing = async || {
+        let now = server.clock.now();
+        ALL.map(|algorithm| {
+            let keyring = &server.issuer.keyring;
+            keyring.sign_with(algorithm, now, |signer| signer.kid().unwrap().to_owned()).unwrap()
+        })
+    };
+    let before = signing().await;
+    let keyring = &server.issuer.keyring;
+    let new = rotation::rotate(&server.app.store, keyring.lifetimes(), &server.clock, (Algorithm::ES256, true)).await;
+    server.follow_changes().await;
+    let [rs256, ps256, _, eddsa] = before.clone();
+    assert_eq!(signing().await, [rs256, ps256, new.unwrap().kid, eddsa.clone()]);
+    // A stolen key is replaced by one of its kind.
+    let new =
+        rotation::replace_compromised(&server.app.store, keyring.lifetimes(), &server.clock, &eddsa).await.unwrap();
+    server.follow_changes().await;
+    assert_eq!(signing().await[3], new.kid);
+    assert!(!published_kids(&server).await.contains(&eddsa));
+    // One that waits is taken out without touching the others.
+    let waiting =
+        rotation::rotate(&server.app.store, keyring.lifetimes(), &server.clock, (Algorithm::PS256, false)).await;
+    rotation::retire(&server.app.store, keyring.lifetimes(), &server.clock, &waiting.unwrap().kid).await.unwrap();
+    server.follow_changes().await;
+    let now = signing().await;
+    server.advance(TimeDelta::hours(2));
+    assert_eq!(signing().await, now);
+    // In time all of them have successors.
+    server.advance(TimeDelta::days(90) - TimeDelta::hours(2));
+    server.keep_house().await;
+    server.advance(TimeDelta::hours(4));
+    let after = signing().await;
+    assert!(after.iter().zip(&now).all(|(after, before)| after != before), "{after:?}");
+}
+
+#[tokio::test]
+async fn an_algorithm_that_is_given_up_signs_no_more_and_stays_published_for_what_it_signed() {
+    let server = with_all().await.restart_with("").await;
+    let now = server.clock.now();
+    for algorithm in &ALL[1..] {
+        assert!(server.issuer.keyring.sign_with(*algorithm, now, |_| ()).is_none(), "{algorithm}");
+    }
+    assert_eq!(published_kids(&server).await.len(), 4);
+    server.advance(TimeDelta::minutes(70));
+    assert_eq!(published_kids(&server).await.len(), 1);
 }

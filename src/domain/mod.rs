@@ -19,6 +19,7 @@ pub mod link;
 pub mod mail;
 pub mod password_rules;
 pub mod profile;
+pub mod rate;
 pub mod recovery_code;
 pub mod second_factor;
 pub mod session;

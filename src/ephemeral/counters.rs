@@ -7,15 +7,11 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use openssl::sha::sha256;
 
-use super::{Counted, Failures, Verdict};
-
-/// The most keys counted at once: about 10 MiB.
-const MAX_KEYS: usize = 100_000;
-
-/// A digest: what is counted may be as long as a request, and is kept for an hour.
-type Key = [u8; 32];
+use super::{
+    Counted, Failures, Verdict,
+    room::{self, Key, digest},
+};
 
 /// Failures under each key.
 #[derive(Debug, Default)]
@@ -77,45 +73,22 @@ impl Counters {
     }
 }
 
-fn digest(key: &str) -> Key {
-    sha256(key.as_bytes())
-}
-
 fn get(counters: &HashMap<Key, Counter>, key: &Key, now: DateTime<Utc>) -> Failures {
     let counter = counters.get(key).filter(|counter| now < counter.forget_at);
     counter.map(|counter| counter.failures).unwrap_or_default()
 }
 
 fn add(counters: &mut HashMap<Key, Counter>, key: Key, window: Duration, now: DateTime<Utc>) -> Failures {
-    if counters.len() >= MAX_KEYS && !counters.contains_key(&key) {
-        make_room(counters, now);
-    }
+    room::make(counters, &key, |counter| counter.forget_at <= now, |counter| counter.failures.count);
     let before = get(counters, &key, now);
     let failures = Failures { count: before.count.saturating_add(1), last: now };
     counters.insert(key, Counter { failures, previous: before.last, forget_at: now + window, told: false });
     before
 }
 
-/// Forgets what is over, and then those that count least until half the room is free. A flood of new keys so washes away itself, and
-/// not the few that somebody has been at for long.
-fn make_room(counters: &mut HashMap<Key, Counter>, now: DateTime<Utc>) {
-    counters.retain(|_, counter| now < counter.forget_at);
-    let Some(surplus) = counters.len().checked_sub(MAX_KEYS / 2) else { return };
-    let mut counts: Vec<_> = counters.values().map(|counter| counter.failures.count).collect();
-    let Some(last) = surplus.checked_sub(1).filter(|last| *last < counts.len()) else { return };
-    let (_, most, _) = counts.select_nth_unstable(last);
-    let most = *most;
-    let mut surplus = surplus;
-    counters.retain(|_, counter| {
-        let goes = counter.failures.count <= most && surplus > 0;
-        surplus -= usize::from(goes);
-        !goes
-    });
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::room::MAX_KEYS, *};
 
     const WINDOW: Duration = Duration::from_hours(1);
 

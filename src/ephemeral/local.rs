@@ -4,7 +4,10 @@ use std::{future::ready, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use super::{Counted, Ephemeral, Failures, FirstUse, GuardError, Later, SingleUse, Verdict, counters::Counters};
+use super::{
+    Counted, Ephemeral, Failures, FirstUse, GuardError, Later, Metered, SingleUse, Tally, Verdict, counters::Counters,
+    rates::Rates,
+};
 use crate::store::{Store, replay_guard};
 
 /// Counters of this process alone, and guards that survive it.
@@ -12,12 +15,13 @@ use crate::store::{Store, replay_guard};
 pub struct Local {
     store: Store,
     counters: Counters,
+    rates: Rates,
 }
 
 impl Local {
     /// With the database that keeps the guards.
     pub fn new(store: Store) -> Self {
-        Self { store, counters: Counters::default() }
+        Self { store, counters: Counters::default(), rates: Rates::default() }
     }
 }
 
@@ -42,6 +46,10 @@ impl Ephemeral for Local {
     fn forget_failures<'a>(&'a self, key: &'a str) -> Later<'a, ()> {
         self.counters.forget(key);
         Box::pin(ready(()))
+    }
+
+    fn count_request<'a>(&'a self, under: &'a [Metered], now: DateTime<Utc>) -> Later<'a, Tally> {
+        Box::pin(ready(self.rates.count(under, now)))
     }
 
     fn first_use<'a>(&'a self, used: SingleUse<'a>, now: DateTime<Utc>) -> Later<'a, Result<FirstUse, GuardError>> {

@@ -1,4 +1,4 @@
-//! What expires by itself: counters of failures, and identifiers that may be used once.
+//! What expires by itself: counters of failures and of requests, and identifiers that may be used once.
 //!
 //! Counters may be lost; then someone gets a few more tries. Guards may not: on one node they are rows of the database, and
 //! on several they are in a Redis that is watched for having lost its memory.
@@ -7,11 +7,19 @@ use std::{fmt, pin::Pin, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use crate::{domain::throttle::Free, store::StoreError};
+use crate::{
+    domain::{
+        rate::{Quota, Usage},
+        throttle::Free,
+    },
+    store::StoreError,
+};
 
 mod counters;
 mod local;
+mod rates;
 mod redis;
+mod room;
 
 pub use self::{local::Local, redis::Redis};
 
@@ -51,6 +59,25 @@ pub enum Verdict {
         /// Whether it is the first since the last one that was counted.
         is_news: bool,
     },
+}
+
+/// What a request is counted under.
+#[derive(Clone, Debug)]
+pub struct Metered {
+    /// Of whom. As long as it likes: digests are kept. One quota alone goes with it.
+    pub key: String,
+    /// How many there may be.
+    pub quota: Quota,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Tally {
+    /// Whether it may go on, and so was counted.
+    pub admitted: bool,
+    /// How many there were then under each key, this one included if it was counted.
+    pub usages: Vec<Usage>,
 }
 
 /// An identifier that may be used once, and when that can be.
@@ -110,6 +137,10 @@ pub trait Ephemeral: Send + Sync + fmt::Debug {
 
     /// Forgets the failures under a key.
     fn forget_failures<'a>(&'a self, key: &'a str) -> Later<'a, ()>;
+
+    /// Counts a request under all of these, or under none if there were too many under one. Always answers, and soon: whoever cannot
+    /// ask the others counts alone.
+    fn count_request<'a>(&'a self, under: &'a [Metered], now: DateTime<Utc>) -> Later<'a, Tally>;
 
     /// Notes the use of an identifier. Of any number of tries before `until`, one alone is the first.
     fn first_use<'a>(&'a self, used: SingleUse<'a>, now: DateTime<Utc>) -> Later<'a, Result<FirstUse, GuardError>>;

@@ -19,16 +19,20 @@ use redis::{
     io::tcp::TcpSettings,
 };
 
-use super::{Counted, Ephemeral, Failures, FirstUse, GuardError, Later, SingleUse, Verdict, counters::Counters};
+use super::{
+    Counted, Ephemeral, Failures, FirstUse, GuardError, Later, Metered, SingleUse, Tally, Verdict, counters::Counters,
+    rates::Rates,
+};
 use crate::{
     clock::Clock,
-    domain::throttle::DELAYS,
+    domain::{rate::Usage, throttle::DELAYS},
     master_key::{MasterKeys, SealingKey},
 };
 
 /// How long a connection, and then each answer, may take.
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// How long counters do not even ask a Redis that just failed, so that a sign-in waits for it once and not four times.
+/// How long counters do not even ask a Redis that just failed, so that a sign-in waits for it once and not four times. Then one asks
+/// for all others.
 const REST: TimeDelta = TimeDelta::seconds(1);
 /// How much longer than its stored expiry Redis keeps an entry: its clock may differ from ours.
 const SWEEP_LATER: TimeDelta = TimeDelta::hours(1);
@@ -137,6 +141,35 @@ static TAKE_BACK_FAILURE: LazyLock<Script> = LazyLock::new(|| {
 
 static FORGET_FAILURES: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.call('DEL', KEYS[1])"));
 
+/// ARGV: for each key how many requests there may be, the number of the fixed window, how long it has lasted, how long it lasts, and
+/// how long the key lives, times in milliseconds. Whether the request was counted (0 or 1), then for each key how many there are in the
+/// present window and were in the one before. The rules are those of `domain::rate`.
+static COUNT_REQUEST: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local counted, answer, windows = 1, {0}, {}
+        for i, key in ipairs(KEYS) do
+            local a = 5 * (i - 1)
+            local window, elapsed, length = tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
+            local current, previous = 0, 0
+            local found = redis.call('HMGET', key, 'window', 'current', 'previous')
+            local last = tonumber(found[1] or window)
+            if last > window then window, elapsed = last, 0 end
+            if last == window then current, previous = tonumber(found[2] or 0), tonumber(found[3] or 0) end
+            if last == window - 1 then previous = tonumber(found[2]) end
+            if current * length + previous * (length - elapsed) > (tonumber(ARGV[a + 1]) - 1) * length then counted = 0 end
+            windows[i], answer[2 * i], answer[2 * i + 1] = window, current, previous
+        end
+        answer[1] = counted
+        if counted == 0 then return answer end
+        for i, key in ipairs(KEYS) do
+            answer[2 * i] = answer[2 * i] + 1
+            redis.call('HSET', key, 'window', windows[i], 'current', answer[2 * i], 'previous', answer[2 * i + 1])
+            redis.call('PEXPIRE', key, ARGV[5 * i])
+        end
+        return answer",
+    )
+});
+
 /// Counters and guards of all nodes that have this master key.
 pub struct Redis {
     client: Client,
@@ -145,8 +178,9 @@ pub struct Redis {
     /// What all our keys start with. In braces, so that a cluster keeps them together.
     namespace: String,
     clock: Clock,
-    /// Counters of this node alone, for as long as Redis is down.
+    /// What this node counts alone, for as long as Redis is down.
     fallback: Counters,
+    fallback_rates: Rates,
 }
 
 /// The connection, made when it is first used, and what became of it.
@@ -154,7 +188,7 @@ struct Link {
     manager: ConnectionManager,
     /// How many there were before it.
     generation: u64,
-    /// When Redis last failed, if it has not answered since.
+    /// When Redis last failed, or was last asked whether it still does, if it has not answered since.
     down_since: Option<DateTime<Utc>>,
 }
 
@@ -174,7 +208,8 @@ impl Redis {
         let link = Link { manager: connect_later(&client)?, generation: 0, down_since: None };
         let keys = master.derive_shared("keys in Redis");
         let namespace = format!("countersign:{{{}}}", digest(&keys, "namespace"));
-        Ok(Self { client, link: Mutex::new(link), keys, namespace, clock, fallback: Counters::default() })
+        let (fallback, fallback_rates) = (Counters::default(), Rates::default());
+        Ok(Self { client, link: Mutex::new(link), keys, namespace, clock, fallback, fallback_rates })
     }
 
     fn link(&self) -> MutexGuard<'_, Link> {
@@ -187,6 +222,10 @@ impl Redis {
 
     fn counter_key(&self, key: &str) -> String {
         format!("{}:failures:{}", self.namespace, digest(&self.keys, &format!("failures\0{key}")))
+    }
+
+    fn rate_key(&self, key: &str) -> String {
+        format!("{}:rate:{}", self.namespace, digest(&self.keys, &format!("rate\0{key}")))
     }
 
     fn guard_key(&self, used: &SingleUse<'_>) -> String {
@@ -233,8 +272,21 @@ impl Redis {
 
     /// What Redis says of a counter, or nothing while it is down.
     async fn count<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Option<T> {
-        let rests = self.link().down_since.is_some_and(|since| self.clock.now() < since + REST);
-        if rests { None } else { self.run(script).await.ok() }
+        if self.rests() { None } else { self.run(script).await.ok() }
+    }
+
+    /// Whether nobody should ask now, because Redis failed a moment ago or somebody is asking whether it still does.
+    fn rests(&self) -> bool {
+        let now = self.clock.now();
+        let mut link = self.link();
+        match link.down_since {
+            None => false,
+            Some(since) if now < since + REST => true,
+            Some(_) => {
+                link.down_since = Some(now);
+                false
+            }
+        }
     }
 }
 
@@ -304,6 +356,26 @@ impl Ephemeral for Redis {
         })
     }
 
+    fn count_request<'a>(&'a self, under: &'a [Metered], now: DateTime<Utc>) -> Later<'a, Tally> {
+        Box::pin(async move {
+            let mut script = COUNT_REQUEST.prepare_invoke();
+            for Metered { key, quota } in under {
+                let (moment, window) = (quota.moment(now), quota.window().as_millis());
+                let window = u64::try_from(window).unwrap_or(u64::MAX);
+                script
+                    .key(self.rate_key(key))
+                    .arg(quota.requests())
+                    .arg(moment.window)
+                    .arg(moment.elapsed)
+                    .arg(window)
+                    // An hour more would keep what a flood leaves behind; a clock that is ahead by less than a window does no harm.
+                    .arg(window.saturating_mul(3));
+            }
+            let counted: Option<Vec<u32>> = self.count(&script).await;
+            counted.as_deref().and_then(read_tally).unwrap_or_else(|| self.fallback_rates.count(under, now))
+        })
+    }
+
     fn first_use<'a>(&'a self, used: SingleUse<'a>, now: DateTime<Utc>) -> Later<'a, Result<FirstUse, GuardError>> {
         Box::pin(async move {
             let (verdict, since, news): (String, i64, bool) = self
@@ -361,6 +433,13 @@ fn micros(time: Duration) -> u64 {
 
 fn read_failures((count, last): (u32, i64)) -> Failures {
     Failures { count, last: DateTime::from_timestamp_micros(last).unwrap_or_default() }
+}
+
+fn read_tally(answer: &[u32]) -> Option<Tally> {
+    let (counted, usages) = answer.split_first()?;
+    let (usages, _) = usages.as_chunks::<2>();
+    let usages = usages.iter().map(|[current, previous]| Usage { current: *current, previous: *previous }).collect();
+    Some(Tally { admitted: *counted == 1, usages })
 }
 
 /// When one made as much later could not have been used before: in whole seconds, since times in tokens are.

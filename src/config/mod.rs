@@ -11,6 +11,7 @@ mod audit;
 mod brand;
 mod issuer;
 mod mail;
+mod rate;
 mod reader;
 mod second_factor;
 mod secret;
@@ -34,6 +35,7 @@ pub use self::{
     brand::{BrandSettings, DARK_SHEET, SHEET},
     issuer::{IssuerUrl, Mode, is_loopback_name},
     mail::{MailAddress, MailSettings, SmtpSecurity, SmtpUrl},
+    rate::{Limits, RateSettings},
     reader::{ConfigErrors, Effective, Problem, Source},
     second_factor::SecondFactorSettings,
     secret::{DatabaseUrl, RedisUrl, SecretUrl},
@@ -93,6 +95,8 @@ pub struct Settings {
     pub second_factor: SecondFactorSettings,
     /// `throttle.*`
     pub throttle: ThrottleSettings,
+    /// `rate.*`
+    pub rate: RateSettings,
     /// `log.*`
     pub log: LogSettings,
     /// `metrics.*`
@@ -298,6 +302,7 @@ impl Settings {
         );
         let second_factor = second_factor::read(r);
         let throttle = throttle(r);
+        let rate = rate::read(r);
         let log =
             LogSettings { format: r.read("log.format", LogFormat::Text), level: r.read("log.level", LogLevel::Info) };
         let audit = audit::read(r);
@@ -323,6 +328,7 @@ impl Settings {
             audit,
             second_factor,
             throttle,
+            rate,
             log,
             metrics,
             effective,

@@ -35,7 +35,7 @@ pub(super) trait Setting: Sized {
     fn show(&self) -> Json;
 }
 
-fn mismatch(expected: &str, found: &Toml) -> String {
+pub(super) fn mismatch(expected: &str, found: &Toml) -> String {
     let found = match found {
         Toml::String(_) => "a string",
         Toml::Integer(_) => "a number",

@@ -30,6 +30,12 @@ struct Service {
     service: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Limited {
+    endpoint: &'static str,
+    by: &'static str,
+}
+
 /// Events of the audit trail, once they are durable. Clones count together.
 #[derive(Clone, Debug, Default)]
 pub struct Events(Family<Event, Counter>);
@@ -48,6 +54,7 @@ pub struct Metrics {
     requests: Family<Request, Histogram, fn() -> Histogram>,
     up: Family<Service, Gauge>,
     jobs: Gauge,
+    limited: Family<Limited, Counter>,
 }
 
 impl fmt::Debug for Metrics {
@@ -61,14 +68,15 @@ impl Metrics {
     pub fn new(events: &Events) -> Self {
         let mut registry = Registry::with_prefix("countersign");
         let requests: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(|| Histogram::new(BUCKETS));
-        let (up, jobs) = (Family::default(), Gauge::default());
+        let (up, jobs, limited) = (Family::default(), Gauge::default(), Family::default());
         registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let help = "From the head of a request until its answer begins";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, requests.clone());
         registry.register("events", "Events of the audit trail, by their names there", events.0.clone());
         registry.register("service_up", "Whether a service that this node needs answers", up.clone());
         registry.register("jobs_waiting", "Jobs in the queue, mails among them, whose time has come", jobs.clone());
-        Self { registry, requests, up, jobs }
+        registry.register("rate_limited", "Requests that were refused because there were too many", limited.clone());
+        Self { registry, requests, up, jobs, limited }
     }
 
     /// Counts a request that was answered. `route` is the pattern that it matched.
@@ -84,6 +92,11 @@ impl Metrics {
     /// Notes how many jobs wait.
     pub fn jobs_waiting(&self, count: i64) {
         self.jobs.set(count);
+    }
+
+    /// Counts a request that was refused because there were too many: at which endpoint, and whose.
+    pub fn rate_limited(&self, endpoint: &'static str, by: &'static str) {
+        self.limited.get_or_create(&Limited { endpoint, by }).inc();
     }
 
     /// Everything, in the text format of OpenMetrics.
@@ -109,6 +122,7 @@ mod tests {
         metrics.service("database", true);
         metrics.service("redis", false);
         metrics.jobs_waiting(3);
+        metrics.rate_limited("token", "address");
         let text = metrics.text();
         for line in [
             "countersign_events_total{event=\"login.succeeded\"} 2",
@@ -117,6 +131,7 @@ mod tests {
             "countersign_service_up{service=\"database\"} 1",
             "countersign_service_up{service=\"redis\"} 0",
             "countersign_jobs_waiting 3",
+            "countersign_rate_limited_total{endpoint=\"token\",by=\"address\"} 1",
             "# EOF",
         ] {
             assert!(text.lines().any(|told| told == line), "{line}: {text}");

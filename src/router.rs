@@ -13,9 +13,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     admin::{health, metrics},
     app::{App, Issuer},
+    domain::rate::Endpoint,
     http::{
         around,
         error_page::{self, ErrorPage},
+        rate::{self, Pages},
         state::AppState,
     },
     oauth::{self, authorize, end_session, introspection, metadata, revocation, token, userinfo},
@@ -52,7 +54,7 @@ pub fn router(app: Arc<App>, issuer: Arc<Issuer>) -> Router {
     let dev_mail = pages::dev_mail::routes(&app);
     let state = AppState { app, issuer };
     for_programs()
-        .merge(for_people(dev_mail))
+        .merge(for_people(&Pages::new(state.clone()), dev_mail))
         .fallback(async || ErrorPage::not_found())
         .layer(middleware::from_fn_with_state(state.clone(), error_page::render))
         .layer(middleware::from_fn_with_state(state.clone(), around::every))
@@ -80,47 +82,69 @@ fn for_programs() -> Router<RouterState> {
         .method_not_allowed_fallback(oauth::method_not_allowed)
 }
 
-/// What answers, and errs, with a page or a redirect.
-fn for_people(dev_mail: Router<RouterState>) -> Router<RouterState> {
+/// What answers, and errs, with a page or a redirect. Pages that cost something have limits.
+fn for_people(limits: &Pages, dev_mail: Router<RouterState>) -> Router<RouterState> {
+    let limited = |endpoint, routes: Router<RouterState>| {
+        routes.route_layer(middleware::from_fn_with_state(limits.of(endpoint), rate::pages))
+    };
     Router::new()
-        // The protocol.
-        .route("/authorize", get(authorize::get).post(authorize::post))
-        .route("/authorize/resume", get(authorize::resume))
-        .route("/logout", get(end_session::get).post(end_session::post))
-        // Pages.
-        .route("/", get(pages::start::get))
-        .route("/login", get(pages::login::get).post(pages::login::post))
-        .route("/login/totp", get(pages::second_factor::code::get).post(pages::second_factor::code::post))
-        .route("/login/second-factor", get(pages::second_factor::enrol::get).post(pages::second_factor::enrol::post))
-        .route("/consent", get(pages::consent::get).post(pages::consent::post))
-        .route("/account", get(pages::account::get))
-        .route("/account/profile", get(pages::account::profile::get).post(pages::account::profile::post))
-        .route("/account/email", get(pages::account::email::get).post(pages::account::email::post))
-        .route("/account/password", get(pages::account::password::get).post(pages::account::password::post))
-        .route("/account/confirm", get(pages::account::confirm::get).post(pages::account::confirm::post))
-        .route(
-            "/account/second-factor",
-            get(pages::account::second_factor::get).post(pages::account::second_factor::post),
-        )
-        .route(
-            "/account/second-factor/codes",
-            get(pages::account::recovery_codes::get).post(pages::account::recovery_codes::post),
-        )
-        .route("/account/sessions", get(pages::account::sessions::get).post(pages::account::sessions::post))
-        .route("/account/apps", get(pages::account::apps::get).post(pages::account::apps::post))
-        .route("/account/activity", get(pages::account::activity::get))
-        .route("/account/data", get(pages::account::data::get).post(pages::account::data::post))
-        .route("/account/deleted", get(pages::account::data::deleted))
+        .merge(limited(Endpoint::Authorization, of_authorization()))
+        .merge(limited(Endpoint::Login, of_login()))
+        .merge(limited(Endpoint::SignUp, of_sign_up()))
+        .merge(limited(Endpoint::Recovery, of_recovery()))
+        .merge(limited(Endpoint::Account, of_account()))
         .route("/signed-out", get(pages::signed_out::get))
-        .route("/link", get(pages::link::get).post(pages::link::post))
-        .route("/link/done", get(pages::link::done))
-        .route("/link/confirmed", get(pages::link::confirmed))
-        .route("/signup", get(pages::errand::sign_up::get).post(pages::errand::sign_up::post))
-        .route("/signup/sent", get(pages::errand::sign_up::sent))
-        .route("/recover", get(pages::errand::recover::get).post(pages::errand::recover::post))
-        .route("/recover/sent", get(pages::errand::recover::sent))
         .route("/client-logo/{client_id}", get(pages::logo::get))
         .route("/assets/{name}", get(pages::assets::get))
         .merge(dev_mail)
         .method_not_allowed_fallback(async || ErrorPage::method_not_allowed())
+}
+
+fn of_authorization() -> Router<RouterState> {
+    Router::new()
+        .route("/authorize", get(authorize::get).post(authorize::post))
+        .route("/authorize/resume", get(authorize::resume))
+        .route("/consent", get(pages::consent::get).post(pages::consent::post))
+        .route("/logout", get(end_session::get).post(end_session::post))
+}
+
+fn of_login() -> Router<RouterState> {
+    Router::new()
+        .route("/login", get(pages::login::get).post(pages::login::post))
+        .route("/login/totp", get(pages::second_factor::code::get).post(pages::second_factor::code::post))
+        .route("/login/second-factor", get(pages::second_factor::enrol::get).post(pages::second_factor::enrol::post))
+        .route("/link", get(pages::link::get).post(pages::link::post))
+        .route("/link/done", get(pages::link::done))
+        .route("/link/confirmed", get(pages::link::confirmed))
+}
+
+fn of_sign_up() -> Router<RouterState> {
+    Router::new()
+        .route("/signup", get(pages::errand::sign_up::get).post(pages::errand::sign_up::post))
+        .route("/signup/sent", get(pages::errand::sign_up::sent))
+}
+
+fn of_recovery() -> Router<RouterState> {
+    Router::new()
+        .route("/recover", get(pages::errand::recover::get).post(pages::errand::recover::post))
+        .route("/recover/sent", get(pages::errand::recover::sent))
+}
+
+fn of_account() -> Router<RouterState> {
+    use pages::account;
+
+    Router::new()
+        .route("/", get(pages::start::get))
+        .route("/account", get(account::get))
+        .route("/account/profile", get(account::profile::get).post(account::profile::post))
+        .route("/account/email", get(account::email::get).post(account::email::post))
+        .route("/account/password", get(account::password::get).post(account::password::post))
+        .route("/account/confirm", get(account::confirm::get).post(account::confirm::post))
+        .route("/account/second-factor", get(account::second_factor::get).post(account::second_factor::post))
+        .route("/account/second-factor/codes", get(account::recovery_codes::get).post(account::recovery_codes::post))
+        .route("/account/sessions", get(account::sessions::get).post(account::sessions::post))
+        .route("/account/apps", get(account::apps::get).post(account::apps::post))
+        .route("/account/activity", get(account::activity::get))
+        .route("/account/data", get(account::data::get).post(account::data::post))
+        .route("/account/deleted", get(account::data::deleted))
 }

@@ -11,6 +11,9 @@ use crate::{
 /// How long browsers may remember a preflight, in seconds.
 const MAX_AGE: &str = "600";
 
+/// What scripts may read beside what browsers show them anyway.
+const EXPOSED: &str = "www-authenticate, retry-after, ratelimit, ratelimit-policy";
+
 /// The origin that a browser names, if it may be one that we answer: never one on the person's own machine under https.
 fn candidate<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
     let origin = headers.get(header::ORIGIN)?.to_str().ok()?;
@@ -42,7 +45,7 @@ pub fn answer(app: &App, headers: &HeaderMap, client: Option<&Client>) -> Header
         && client.allows_origin(origin)
     {
         allow(&mut answer, origin);
-        set(&mut answer, header::ACCESS_CONTROL_EXPOSE_HEADERS, "www-authenticate");
+        set(&mut answer, header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     }
     answer
 }

@@ -1,5 +1,7 @@
 //! What a person is shown when something went wrong and no client can be told.
 
+use std::time::Duration;
+
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::{
@@ -26,6 +28,8 @@ pub struct ErrorPage {
     message: &'static str,
     /// What the message says of a request that cannot be read.
     problem: Option<&'static str>,
+    /// How long the message says to wait.
+    wait: Option<Duration>,
     advice: Option<&'static str>,
 }
 
@@ -40,7 +44,7 @@ pub enum Sender {
 
 impl ErrorPage {
     fn new(status: StatusCode, title: &'static str, message: &'static str) -> Self {
-        Self { status, title, message, problem: None, advice: None }
+        Self { status, title, message, problem: None, wait: None, advice: None }
     }
 
     /// The app that sent the person here made a mistake: the one that this text tells.
@@ -93,6 +97,12 @@ impl ErrorPage {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "error-busy-title", "error-busy")
     }
 
+    /// One person, or one address, asked for too much: they may go on after this time.
+    pub fn too_many(wait: Duration) -> Self {
+        let page = Self::new(StatusCode::TOO_MANY_REQUESTS, "error-too-many-title", "error-too-many");
+        Self { wait: Some(wait), ..page }
+    }
+
     /// Something broke on our side. What it was is for the log alone.
     pub fn broken(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "a page could not be answered");
@@ -101,9 +111,11 @@ impl ErrorPage {
 
     fn in_words(self, frame: Frame) -> ErrorWords {
         let problem = self.problem.map(|problem| ("problem", Value::Own(problem)));
+        let wait = self.wait.map(|wait| ("wait", Value::Span(wait)));
+        let values: Vec<_> = problem.into_iter().chain(wait).collect();
         ErrorWords {
             title: frame.text(self.title),
-            message: frame.with(self.message, problem.as_slice()),
+            message: frame.with(self.message, &values),
             advice: self.advice.map(|advice| frame.text(advice)),
             frame,
         }
@@ -166,6 +178,7 @@ pub(crate) fn samples(frame: &Frame, _: &str) -> Vec<(&'static str, String)> {
         ErrorPage::unregistered(),
         ErrorPage::unreadable(Sender::App, FormError::Encoding),
         ErrorPage::unreadable(Sender::Browser, FormError::Repeated),
+        ErrorPage::too_many(Duration::from_secs(8)),
     ]
     .map(|page| ("error.html", page.in_words(frame.clone()).render().unwrap()))
     .into()

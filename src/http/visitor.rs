@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRef, FromRequestParts},
-    http::{HeaderMap, HeaderValue, header, request::Parts},
+    http::{Extensions, HeaderMap, HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use ipnet::IpNet;
@@ -100,17 +100,22 @@ where
 }
 
 fn device(app: &App, parts: &Parts) -> Device {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip().to_canonical());
     let cookie = Cookie::Device.read(app, &parts.headers).filter(|value| value.len() == SECRET_CHARS);
     let accepted = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     let user_agent = parts.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
     Device {
-        address: client_address(peer, &parts.headers, &app.settings.trusted_proxies),
+        address: address(app, &parts.extensions, &parts.headers),
         user_agent: String::from_utf8_lossy(user_agent).chars().filter(|c| !c.is_control()).take(256).collect(),
         language: Language::negotiate(&[], None, accepted).tag(),
         cookie: cookie.map(|value| Secret::new(value.to_owned())),
     }
+}
+
+/// From which address a request comes.
+pub(super) fn address(app: &App, extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip().to_canonical());
+    client_address(peer, headers, &app.settings.trusted_proxies)
 }
 
 /// The address of the person's side: that of the peer, or, behind proxies that the operator trusts, the last address in
@@ -137,7 +142,7 @@ fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAdd
 mod tests {
     use super::*;
 
-    fn address(peer: &str, forwarded: &str, trusted: &str) -> String {
+    fn seen(peer: &str, forwarded: &str, trusted: &str) -> String {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", forwarded.parse().unwrap());
         let trusted: Vec<IpNet> =
@@ -147,14 +152,14 @@ mod tests {
 
     #[test]
     fn forwarded_addresses_count_only_from_trusted_proxies() {
-        assert_eq!(address("192.0.2.1", "198.51.100.7", ""), "192.0.2.1");
-        assert_eq!(address("10.0.0.1", "198.51.100.7", "10.0.0.0/8"), "198.51.100.7");
+        assert_eq!(seen("192.0.2.1", "198.51.100.7", ""), "192.0.2.1");
+        assert_eq!(seen("10.0.0.1", "198.51.100.7", "10.0.0.0/8"), "198.51.100.7");
     }
 
     #[test]
     fn what_a_client_made_up_does_not_count() {
-        assert_eq!(address("10.0.0.1", "203.0.113.9, 198.51.100.7", "10.0.0.0/8"), "198.51.100.7");
-        assert_eq!(address("10.0.0.1", "203.0.113.9, 198.51.100.7, 10.0.0.2", "10.0.0.0/8"), "198.51.100.7");
-        assert_eq!(address("10.0.0.1", "rubbish", "10.0.0.0/8"), "10.0.0.1");
+        assert_eq!(seen("10.0.0.1", "203.0.113.9, 198.51.100.7", "10.0.0.0/8"), "198.51.100.7");
+        assert_eq!(seen("10.0.0.1", "203.0.113.9, 198.51.100.7, 10.0.0.2", "10.0.0.0/8"), "198.51.100.7");
+        assert_eq!(seen("10.0.0.1", "rubbish", "10.0.0.0/8"), "10.0.0.1");
     }
 }

@@ -50,25 +50,35 @@ impl Device {
         device::label(&self.user_agent)
     }
 
-    /// Under what many are throttled together: the /48 that a whole site usually has, of IPv6 alone.
+    /// Under what many are throttled together.
     pub fn site(&self) -> Option<String> {
-        match self.address.to_canonical() {
-            IpAddr::V4(_) => None,
-            IpAddr::V6(address) => {
-                let [a, b, c, ..] = address.segments();
-                Some(format!("{a:x}:{b:x}:{c:x}::/48"))
-            }
-        }
+        site(self.address)
     }
 
-    /// Under what it is throttled: one IPv4 address, or the /64 of which a single line usually has all.
+    /// Under what it is throttled.
     pub fn network(&self) -> String {
-        match self.address.to_canonical() {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-            }
+        network(self.address)
+    }
+}
+
+/// The /48 that a whole site usually has, of IPv6 alone.
+pub fn site(address: IpAddr) -> Option<String> {
+    match address.to_canonical() {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => {
+            let [a, b, c, ..] = address.segments();
+            Some(format!("{a:x}:{b:x}:{c:x}::/48"))
+        }
+    }
+}
+
+/// One IPv4 address, or the /64 of which a single line usually has all.
+pub fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
     }
 }

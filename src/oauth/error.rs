@@ -52,6 +52,12 @@ impl OAuthError {
         Self { status, ..Self::temporarily_unavailable(description, retry_after) }
     }
 
+    /// Whether it is our fault, and not that of whoever sent the request.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self.code, ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable)
+            && self.status != Some(StatusCode::TOO_MANY_REQUESTS)
+    }
+
     /// Something broke on our side. What it was is for the log alone.
     pub(super) fn broken(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "a request could not be answered");

@@ -11,12 +11,14 @@ use serde_json::{Map, Value, json};
 
 use super::{
     bearer, client_auth,
+    entry::{Entry, enter},
     error::{OAuthError, no_store},
 };
 use crate::{
     app::{App, Issuer},
     domain::{
         client::Client,
+        rate::Endpoint,
         token::{Digest, RefreshTokenState},
     },
     http::{form::Form, state::AppState, visitor::Caller},
@@ -31,9 +33,9 @@ pub async fn post(
     Form(form): Form,
 ) -> Response {
     let (app, issuer) = (&*state.app, &*state.issuer);
+    let Entry { sent, rate, .. } = enter(&state, Endpoint::Introspection, &device, &headers, form).await;
     let outcome = async {
-        let form = form?.unique()?;
-        let client = client_auth::authenticate(app, issuer, &device, &headers, &form).await?;
+        let (client, form) = sent?;
         client_auth::require_confidential(&client)?;
         let token = form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
         let now = app.clock.now();
@@ -47,11 +49,11 @@ pub async fn post(
     match outcome.await {
         Ok(Some(mut claims)) => {
             claims.insert("active".to_owned(), true.into());
-            (no_store(), Json(claims)).into_response()
+            (no_store(), rate, Json(claims)).into_response()
         }
         // RFC 7662 §2.2: of a token that is unknown, dead or not the caller's business nothing else is said.
-        Ok(None) => (no_store(), Json(json!({ "active": false }))).into_response(),
-        Err(error) => error.into_response(),
+        Ok(None) => (no_store(), rate, Json(json!({ "active": false }))).into_response(),
+        Err(error) => (rate, error).into_response(),
     }
 }
 

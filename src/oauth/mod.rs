@@ -4,6 +4,7 @@ pub mod authorize;
 mod bearer;
 mod client_auth;
 pub mod end_session;
+mod entry;
 mod error;
 mod grant;
 pub mod introspection;

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use countersign_types::{AccessTokenClaims, ErrorCode, UserId};
 
 use super::{
-    client_auth,
+    entry::{Entry, enter},
     error::{OAuthError, no_store},
 };
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     domain::{
         client::Client,
         event::{AuditEntry, Event},
+        rate::Endpoint,
         token::Digest,
     },
     http::{cors, form::Form, state::AppState, visitor::Caller},
@@ -35,25 +36,23 @@ pub async fn post(
     Form(form): Form,
 ) -> Response {
     let (app, issuer) = (&*state.app, &*state.issuer);
-    let mut client = None;
+    let Entry { sent, client, rate } = enter(&state, Endpoint::Revocation, &device, &headers, form).await;
     let outcome = async {
-        let form = form?.unique()?;
-        let authenticated = client_auth::authenticate(app, issuer, &device, &headers, &form).await?;
-        let client = client.insert(authenticated);
+        let (client, form) = sent?;
         let token = form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
         let now = app.clock.now();
         match verify_access_token(token, &issuer.keyring, &issuer.url, now) {
-            Ok(Verified::Live(claims)) => revoke_access_token(app, client, &claims, &device, now).await,
+            Ok(Verified::Live(claims)) => revoke_access_token(app, &client, &claims, &device, now).await,
             // RFC 7009 §2.2: a token that is unknown or dead already is as good as revoked.
             Ok(Verified::Expired(_)) => Ok(()),
-            Err(_) => revoke_refresh_token(app, client, &Digest::of(token), &device, now).await,
+            Err(_) => revoke_refresh_token(app, &client, &Digest::of(token), &device, now).await,
         }
     }
     .await;
     let cors = cors::answer(app, &headers, client.as_deref());
     match outcome {
-        Ok(()) => (StatusCode::OK, no_store(), cors).into_response(),
-        Err(error) => (cors, error).into_response(),
+        Ok(()) => (StatusCode::OK, no_store(), cors, rate, ()).into_response(),
+        Err(error) => (cors, rate, error).into_response(),
     }
 }
 

@@ -9,11 +9,14 @@ use axum::{
 use countersign_types::{ErrorCode, GrantType};
 
 use super::{
-    client_auth,
+    entry::{Entry, enter},
     error::{OAuthError, no_store},
     grant::{TokenRequest, authorization_code, client_credentials, refresh_token},
 };
-use crate::http::{cors, form::Form, state::AppState, visitor::Caller};
+use crate::{
+    domain::rate::Endpoint,
+    http::{cors, form::Form, state::AppState, visitor::Caller},
+};
 
 /// `POST /token`
 pub async fn post(
@@ -23,12 +26,10 @@ pub async fn post(
     Form(form): Form,
 ) -> Response {
     let (app, issuer) = (&*state.app, &*state.issuer);
-    let mut client = None;
+    let Entry { sent, client, rate } = enter(&state, Endpoint::Token, &device, &headers, form).await;
     let outcome = async {
-        let form = form?.unique()?;
-        let authenticated = client_auth::authenticate(app, issuer, &device, &headers, &form).await?;
-        let request =
-            TokenRequest { app, issuer, client: client.insert(authenticated).clone(), form: &form, device: &device };
+        let (client, form) = sent?;
+        let request = TokenRequest { app, issuer, client, form: &form, device: &device };
         let name = form.get("grant_type").ok_or_else(|| OAuthError::invalid_request("grant_type is missing"))?;
         let grant_type: GrantType = name
             .parse()
@@ -45,8 +46,8 @@ pub async fn post(
     .await;
     let cors = cors::answer(app, &headers, client.as_deref());
     match outcome {
-        Ok(response) => (no_store(), cors, Json(response)).into_response(),
-        Err(error) => (cors, error).into_response(),
+        Ok(response) => (no_store(), cors, rate, Json(response)).into_response(),
+        Err(error) => (cors, rate, error).into_response(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Device sessions.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use countersign_types::{SessionId, UserId};
 use sqlx::types::Json;
@@ -82,6 +84,17 @@ pub async fn find_by_cookie(tx: &mut Tx, cookie: &Digest) -> Result<Option<Sessi
         cookie.as_bytes(),
     )?;
     Ok(row.map(Session::from))
+}
+
+/// Whose session a cookie is, and what roles they have, unless it was ended or its person disabled.
+pub async fn person_of_cookie(tx: &mut Tx, cookie: &Digest) -> Result<Option<(UserId, BTreeSet<String>)>, StoreError> {
+    let row: Option<(String, Json<BTreeSet<String>>)> = fetch_optional!(
+        tx,
+        "SELECT a.id, a.roles FROM session s JOIN account a ON a.id = s.user_id
+         WHERE s.cookie_digest = $1 AND s.ended_at IS NULL AND a.enabled",
+        cookie.as_bytes(),
+    )?;
+    Ok(row.map(|(id, Json(roles))| (UserId::new(id), roles)))
 }
 
 /// A new proof of who the person is, and with it a new cookie.

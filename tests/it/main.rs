@@ -19,4 +19,5 @@ mod metrics;
 mod node;
 mod oauth;
 mod pages;
+mod rate;
 mod store;

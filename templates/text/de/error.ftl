@@ -16,6 +16,8 @@ error-link-title = Dieser Link gilt nicht mehr
 error-link = Er wurde schon benutzt, durch einen neueren ersetzt, oder er ist abgelaufen. Lassen Sie sich einen neuen geben.
 error-busy-title = Gerade ist zu viel los
 error-busy = Warten Sie einen Moment und versuchen Sie es dann noch einmal. Es ist nichts verloren gegangen.
+error-too-many-title = Zu viele Anfragen
+error-too-many = Von Ihnen oder anderen an Ihrem Anschluss kamen in kurzer Zeit zu viele Anfragen. Warten Sie { $wait } und versuchen Sie es dann noch einmal. Es ist nichts verloren gegangen.
 error-broken-title = Bei uns ist etwas schiefgegangen
 error-broken = Es wurde nichts geändert. Versuchen Sie es gleich noch einmal.
 

@@ -16,6 +16,8 @@ error-link-title = This link does not work any more
 error-link = It was used already, a newer one was made, or it has expired. Ask for a new one.
 error-busy-title = Too many people at once
 error-busy = Wait a moment, then try again. Nothing was lost.
+error-too-many-title = Too many requests
+error-too-many = You, or others who share your connection, asked for too much in a short time. Wait { $wait }, then try again. Nothing was lost.
 error-broken-title = Something went wrong on our side
 error-broken = Nothing was changed. Try again in a moment.
 

@@ -1,8 +1,12 @@
 //! For one node: counters in memory, guards in the database.
 
-use std::{future::ready, time::Duration};
+use std::{
+    future::{pending, ready},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
 
 use super::{
     Counted, Ephemeral, Failures, FirstUse, GuardError, Later, Metered, SingleUse, Tally, Verdict, counters::Counters,
@@ -59,6 +63,14 @@ impl Ephemeral for Local {
             tx.commit().await?;
             Ok(if first { FirstUse::First } else { FirstUse::Replayed })
         })
+    }
+
+    fn tell_change(&self) -> Later<'_, ()> {
+        Box::pin(ready(()))
+    }
+
+    fn hear_changes<'a>(&'a self, _heard: &'a Notify) -> Later<'a, ()> {
+        Box::pin(pending())
     }
 
     fn redis_answers(&self, _now: DateTime<Utc>) -> Later<'_, Option<bool>> {

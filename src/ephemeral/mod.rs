@@ -6,6 +6,7 @@
 use std::{fmt, pin::Pin, time::Duration};
 
 use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
 
 use crate::{
     domain::{
@@ -144,6 +145,13 @@ pub trait Ephemeral: Send + Sync + fmt::Debug {
 
     /// Notes the use of an identifier. Of any number of tries before `until`, one alone is the first.
     fn first_use<'a>(&'a self, used: SingleUse<'a>, now: DateTime<Utc>) -> Later<'a, Result<FirstUse, GuardError>>;
+
+    /// Tells other nodes that something changed which they keep in memory: they need not wait until they look by themselves. It may
+    /// get lost.
+    fn tell_change(&self) -> Later<'_, ()>;
+
+    /// Notifies of what other nodes tell. Ends when the connection does, and may be asked again then; without other nodes, never.
+    fn hear_changes<'a>(&'a self, heard: &'a Notify) -> Later<'a, ()>;
 
     /// Whether the Redis behind this answers; `None` where there is none. The earlier a loss of memory is seen, the sooner it is
     /// over: this looks for it.

@@ -6,18 +6,20 @@
 //! What becomes of the state when Redis fails is decided here: see `docs/decisions/0001-redis-holds-only-what-may-be-lost.md`.
 
 use std::{
-    fmt,
+    fmt, io,
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::StreamExt;
 use redis::{
     Client, FromRedisValue, IntoConnectionInfo, RedisError, Script, ScriptInvocation,
     aio::{ConnectionManager, ConnectionManagerConfig},
     io::tcp::TcpSettings,
 };
+use tokio::{sync::Notify, time::timeout};
 
 use super::{
     Counted, Ephemeral, Failures, FirstUse, GuardError, Later, Metered, SingleUse, Tally, Verdict, counters::Counters,
@@ -34,6 +36,8 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 /// How long counters do not even ask a Redis that just failed, so that a sign-in waits for it once and not four times. Then one asks
 /// for all others.
 const REST: TimeDelta = TimeDelta::seconds(1);
+/// How long a connection is listened to before another is made: one to a machine that vanished says nothing, for ever.
+const LISTENING: Duration = Duration::from_mins(5);
 /// How much longer than its stored expiry Redis keeps an entry: its clock may differ from ours.
 const SWEEP_LATER: TimeDelta = TimeDelta::hours(1);
 
@@ -53,6 +57,9 @@ const MEMORY: &str = "
         return since, 1
     end
 ";
+
+/// Tells all who listen.
+static TELL: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.call('PUBLISH', KEYS[1], '')"));
 
 /// Since when nothing was forgotten, and whether that is news.
 static REMEMBER: LazyLock<Script> = LazyLock::new(|| {
@@ -233,6 +240,23 @@ impl Redis {
         format!("{}:guard:{digest}", self.namespace)
     }
 
+    fn changes_channel(&self) -> String {
+        format!("{}:changes", self.namespace)
+    }
+
+    /// Notifies of each message until the connection breaks.
+    async fn listen(&self, heard: &Notify) -> Result<(), RedisError> {
+        let mut listener = timeout(TIMEOUT, self.client.get_async_pubsub()).await.map_err(io::Error::from)??;
+        timeout(TIMEOUT, listener.subscribe(self.changes_channel())).await.map_err(io::Error::from)??;
+        // Something may have been told before.
+        heard.notify_one();
+        let mut messages = listener.into_on_message();
+        while messages.next().await.is_some() {
+            heard.notify_one();
+        }
+        Ok(())
+    }
+
     /// Runs a script, and remembers whether Redis answered.
     async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, RedisError> {
         let (mut manager, generation) = {
@@ -395,6 +419,21 @@ impl Ephemeral for Redis {
                 "replayed" => FirstUse::Replayed,
                 _ => FirstUse::Unsure { retry_after: wait(used.from, since) },
             })
+        })
+    }
+
+    fn tell_change(&self) -> Later<'_, ()> {
+        Box::pin(async move {
+            // Whoever does not hear of it looks by itself in a moment.
+            let _ = self.count::<i64>(&TELL.key(self.changes_channel())).await;
+        })
+    }
+
+    fn hear_changes<'a>(&'a self, heard: &'a Notify) -> Later<'a, ()> {
+        Box::pin(async move {
+            if let Ok(Err(error)) = timeout(LISTENING, self.listen(heard)).await {
+                tracing::debug!(%error, "no longer listening to Redis");
+            }
         })
     }
 

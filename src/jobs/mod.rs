@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     task::JoinHandle,
     time::{MissedTickBehavior, timeout},
 };
@@ -56,7 +56,10 @@ impl Drop for Jobs {
 
 /// Starts them.
 pub fn start(app: &Arc<App>, issuer: &Arc<Issuer>) -> Jobs {
-    let changes = tokio::spawn(follow_changes::run(app.clone(), issuer.clone(), CHANGES));
+    let heard = Arc::new(Notify::new());
+    let changes = tokio::spawn(follow_changes::run(app.clone(), issuer.clone(), CHANGES, heard.clone()));
+    let telling = tokio::spawn(follow_changes::tell(app.clone(), heard.clone()));
+    let hearing = tokio::spawn(follow_changes::hear(app.clone(), heard));
     let (stop, stopped) = watch::channel(false);
     let queue = tokio::spawn(queue::run(app.clone(), stopped));
     let sealing = tokio::spawn(seal_audit_trail(app.clone()));
@@ -73,7 +76,7 @@ pub fn start(app: &Arc<App>, issuer: &Arc<Issuer>) -> Jobs {
             }
         }
     });
-    Jobs { running: vec![changes, sealing, housekeeping], queue, stop }
+    Jobs { running: vec![changes, telling, hearing, sealing, housekeeping], queue, stop }
 }
 
 async fn seal_audit_trail(app: Arc<App>) {

@@ -41,6 +41,7 @@ pub struct Counters {
 
 /// Tells every server, once this transaction is committed.
 pub async fn announce(tx: &mut Tx, changed: Changed) -> Result<(), StoreError> {
+    tx.announced = true;
     execute!(tx, "UPDATE change SET counter = counter + 1 WHERE name = $1", changed.as_str())?;
     Ok(())
 }

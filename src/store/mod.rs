@@ -16,6 +16,8 @@ use sqlx::{
 
 use self::sqlite::Sqlite;
 
+use tokio::sync::watch;
+
 use crate::{
     clock::Clock,
     master_key::{MasterKeys, SealingKey},
@@ -179,6 +181,8 @@ struct Inner {
     second_factors: SealingKey,
     cached: cache::Cached,
     committer: group_commit::Committer,
+    /// How often this process changed what servers keep in memory.
+    changes: watch::Sender<u64>,
     events: Events,
 }
 
@@ -199,6 +203,8 @@ pub struct Tx {
     made_audit_key: bool,
     /// Whether it destroys the audit key of an account, of which nothing may stay in memory.
     destroyed_audit_key: bool,
+    /// Whether it changes what servers keep in memory.
+    announced: bool,
     /// Whether it queued a job, of which nobody hears before it is committed.
     queued_job: bool,
 }
@@ -219,6 +225,7 @@ impl Tx {
             events: Vec::new(),
             made_audit_key: false,
             destroyed_audit_key: false,
+            announced: false,
             queued_job: false,
         }
     }
@@ -238,6 +245,7 @@ impl Tx {
         audit::insert(&mut self, &events).await?;
         let counted = self.inner().events.clone();
         let queued = self.queued_job.then(|| self.inner());
+        let announced = self.announced.then(|| self.inner());
         let destroyed = self.destroyed_audit_key.then(|| self.inner());
         match self.handle {
             Handle::SqliteWriter(writer) => writer.commit().await?,
@@ -252,6 +260,9 @@ impl Tx {
         }
         if let Some(inner) = queued {
             inner.queue.wake();
+        }
+        if let Some(inner) = announced {
+            inner.changes.send_modify(|count| *count = count.wrapping_add(1));
         }
         Ok(())
     }
@@ -294,6 +305,7 @@ impl Store {
             second_factors: master.derive("second factors"),
             cached: cache::Cached::default(),
             committer,
+            changes: watch::Sender::new(0),
             events: Events::default(),
         }));
         group_commit::spawn(Arc::downgrade(&store.0), inbox);
@@ -374,6 +386,11 @@ impl Store {
         let mut tx = self.read().await?;
         let _: (i64,) = fetch_one!(tx, "SELECT counter FROM change WHERE name = 'client'")?;
         Ok(())
+    }
+
+    /// Tells whenever this process has changed what servers keep in memory. Others are for the counters to tell.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
     }
 
     /// Events of the audit trail that became durable here.

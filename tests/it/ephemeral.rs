@@ -14,6 +14,7 @@ use countersign_types::{ClientAuthMethod, GrantType};
 use josekit::jws::{self, HS256};
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::{sync::Notify, time::timeout};
 
 use crate::harness::{ISSUER, Reply, SECRET, Server, TestRedis, confidential};
 
@@ -486,4 +487,38 @@ async fn an_assertion_that_expires_at_the_end_of_time_is_refused() {
         assert_eq!(request_token(&server, &json!({ "exp": time })).await.status, 401, "exp {time}");
     }
     assert_eq!(request_token(&server, &json!({ "iat": DateTime::<Utc>::MIN_UTC.timestamp() })).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_one_node_tells_all_others_hear() {
+    let redis = TestRedis::shared();
+    let nodes = Nodes::on(&redis);
+    let (teller, heard) = (nodes.node(), Arc::new(Notify::new()));
+    let listening = tokio::spawn({
+        let (listener, heard) = (nodes.node(), heard.clone());
+        async move { listener.hear_changes(&heard).await }
+    });
+    // Once when it begins to listen, since something may have been told before.
+    let soon = async || timeout(Duration::from_secs(10), heard.notified()).await.unwrap();
+    soon().await;
+    teller.tell_change().await;
+    soon().await;
+    // Those that have another master key are another house.
+    let others = Nodes::on(&redis);
+    others.node().tell_change().await;
+    teller.tell_change().await;
+    soon().await;
+    assert!(timeout(Duration::ZERO, heard.notified()).await.is_err());
+    listening.abort();
+}
+
+#[tokio::test]
+async fn without_redis_nothing_is_heard_and_nothing_fails() {
+    let mut redis = TestRedis::own();
+    let nodes = Nodes::on(&redis);
+    let (node, heard) = (nodes.node(), Notify::new());
+    redis.stop();
+    node.tell_change().await;
+    node.hear_changes(&heard).await;
+    assert!(timeout(Duration::ZERO, heard.notified()).await.is_err());
 }

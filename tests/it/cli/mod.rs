@@ -9,6 +9,7 @@ mod doctor;
 mod key;
 mod machine;
 mod migrate;
+mod nodes;
 mod rekey;
 mod running;
 mod second_factor;

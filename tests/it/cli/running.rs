@@ -35,10 +35,13 @@ impl Running {
     }
 
     pub async fn start_with(machine: &Machine, arguments: &[&str]) -> Self {
-        let file = |name| File::create(machine.folder().join(name)).unwrap();
+        // Several on one database have files of their own.
+        let name = machine.setting("LISTEN").replace(['.', ':'], "-");
+        let folder = machine.folder().join("output").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = |name| File::create(folder.join(name)).unwrap();
         let child = machine.command(arguments).stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap();
         let http = Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
-        let folder = machine.folder().to_owned();
         let issuer = format!("http://{}", machine.setting("LISTEN"));
         let mut running = Self { child, issuer, http, folder };
         let ready = running.http.get(format!("{}/readyz", running.issuer));
@@ -51,6 +54,11 @@ impl Running {
         };
         assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "never ready: {}", running.log());
         running
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.issuer
     }
 
     /// What it printed.

@@ -10,6 +10,7 @@ mod key;
 mod machine;
 mod migrate;
 mod nodes;
+mod outage;
 mod rekey;
 mod running;
 mod second_factor;

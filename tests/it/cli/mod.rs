@@ -4,6 +4,7 @@ mod api;
 mod audit;
 mod backup;
 mod client;
+mod compose;
 mod config;
 mod doctor;
 mod key;

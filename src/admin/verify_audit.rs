@@ -39,7 +39,7 @@ pub struct Report {
     pub checkpoints: usize,
     /// How many events are not sealed yet, and since when the first of them waits.
     pub waiting: (i64, Option<DateTime<Utc>>),
-    /// What is wrong: at most [`MOST_TOLD`].
+    /// What is wrong: the first thousand.
     pub problems: Vec<Problem>,
     /// How much is wrong.
     pub found: usize,

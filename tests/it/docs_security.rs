@@ -13,6 +13,10 @@ fn document() -> String {
     std::fs::read_to_string(root().join("docs/security.md")).unwrap()
 }
 
+fn compliance() -> String {
+    std::fs::read_to_string(root().join("docs/compliance.md")).unwrap()
+}
+
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
@@ -50,8 +54,38 @@ fn every_test_that_is_named_exists() {
 #[test]
 fn every_file_that_is_named_exists() {
     let is_path = |text: &&str| (text.starts_with("src/") || text.starts_with("crates/")) && !text.contains(':');
-    for file in quoted(&document()).filter(is_path) {
-        assert!(root().join(file).exists(), "{file} does not exist");
+    for document in [document(), compliance()] {
+        for file in quoted(&document).filter(is_path) {
+            assert!(root().join(file).exists(), "{file} does not exist");
+        }
+    }
+}
+
+/// Each standard and specification of 45 CFR 164.312, with a test that exists for what is ours.
+#[test]
+fn every_technical_safeguard_has_a_line_with_tests_that_exist() {
+    let document = compliance();
+    for paragraph in [
+        "(a)(1)",
+        "(a)(2)(i) R",
+        "(a)(2)(ii) R",
+        "(a)(2)(iii) A",
+        "(a)(2)(iv) A",
+        "(b)",
+        "(c)(1)",
+        "(c)(2) A",
+        "(d)",
+        "(e)(1)",
+        "(e)(2)(i) A",
+        "(e)(2)(ii) A",
+    ] {
+        let line = document.lines().find(|line| line.starts_with(&format!("| {paragraph} |")));
+        let line = line.unwrap_or_else(|| panic!("{paragraph} is missing"));
+        let named: Vec<_> = quoted(line).filter_map(|text| text.split_once("::")).collect();
+        assert!(!named.is_empty(), "{paragraph} names no test");
+        for (file, name) in named {
+            assert!(tests_in(&file_of(file)).contains(name), "{file}::{name} does not exist");
+        }
     }
 }
 

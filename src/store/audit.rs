@@ -286,33 +286,15 @@ pub(super) async fn reseal(tx: &mut Tx) -> Result<usize, StoreError> {
     Ok(resealed)
 }
 
-/// An event as stored.
-#[derive(Clone, Debug)]
-pub struct AuditRecord {
-    /// Its place in the trail.
-    pub id: i64,
-    /// When it happened.
-    pub at: DateTime<Utc>,
-    /// What happened.
-    pub kind: String,
-    /// Whose account it concerns.
-    pub user: Option<String>,
-    /// Which client it concerns.
-    pub client: Option<String>,
-    /// In which session it happened.
-    pub session: Option<String>,
-    /// Which grant it concerns.
-    pub grant: Option<String>,
-    /// In which request it happened.
-    pub request: Option<String>,
-    /// What else there is to say.
-    pub detail: String,
-    /// Detail that names a person, opened; `None` when there is none or its key was destroyed.
-    pub personal: Option<Personal>,
-}
+/// An event, with what names a person opened: `None` where there is nothing or its key was destroyed.
+pub type AuditRecord = StoredEvent<Personal>;
 
+/// What [`StoredRow`] is read from.
+pub(super) const COLUMNS: &str = "id, at, kind, user_id, client_id, sid, gid, request_id, detail, personal, leaf";
+
+/// A row of the trail.
 #[derive(sqlx::FromRow)]
-struct StoredRow {
+pub(super) struct StoredRow {
     id: i64,
     at: DateTime<Utc>,
     kind: String,
@@ -323,12 +305,13 @@ struct StoredRow {
     request_id: Option<String>,
     detail: String,
     personal: Option<Vec<u8>>,
+    leaf: Option<i64>,
 }
 
 impl StoredRow {
-    fn open(self, keys: &[SealingKey]) -> AuditRecord {
-        let personal = self.personal.and_then(|sealed| open(keys, &sealed));
-        AuditRecord {
+    /// The leaf that it has in the log, if it is sealed; and the event.
+    pub(super) fn read(self) -> (Option<u64>, StoredEvent) {
+        let event = StoredEvent {
             id: self.id,
             at: self.at,
             kind: self.kind,
@@ -338,28 +321,27 @@ impl StoredRow {
             grant: self.gid,
             request: self.request_id,
             detail: self.detail,
-            personal,
-        }
+            personal: self.personal,
+        };
+        (self.leaf.and_then(|leaf| u64::try_from(leaf).ok()), event)
     }
+}
+
+async fn opened(tx: &mut Tx, rows: Vec<StoredRow>) -> Result<Vec<AuditRecord>, StoreError> {
+    let (mut keys, mut records) = (AccountKeys::default(), Vec::with_capacity(rows.len()));
+    for row in rows {
+        let (_, event) = row.read();
+        let personal = personal(tx, &event, &mut keys).await?;
+        records.push(event.with_personal(personal));
+    }
+    Ok(records)
 }
 
 /// The newest events, latest first.
 pub async fn latest(tx: &mut Tx, most: i64) -> Result<Vec<AuditRecord>, StoreError> {
-    let rows: Vec<StoredRow> = fetch_all!(
-        tx,
-        "SELECT id, at, kind, user_id, client_id, sid, gid, request_id, detail, personal FROM audit_event ORDER BY id DESC LIMIT $1",
-        most,
-    )?;
-    let nobody = keys_of_nobody(tx).await?;
-    let mut records = Vec::with_capacity(rows.len());
-    for row in rows {
-        let keys = match &row.user_id {
-            None => nobody.clone(),
-            Some(user) => stored_key(tx, user).await?.into_iter().collect(),
-        };
-        records.push(row.open(&keys));
-    }
-    Ok(records)
+    let sql = format!("SELECT {COLUMNS} FROM audit_event ORDER BY id DESC LIMIT $1");
+    let rows = fetch_all!(tx, sqlx::AssertSqlSafe(sql.as_str()), most)?;
+    opened(tx, rows).await
 }
 
 /// What happened in a person's account before this place in the trail, latest first. What apps do many times a day, all by
@@ -370,30 +352,19 @@ pub async fn of_user_before(
     before: i64,
     most: i64,
 ) -> Result<Vec<AuditRecord>, StoreError> {
-    let rows: Vec<StoredRow> = fetch_all!(
-        tx,
-        "SELECT id, at, kind, user_id, client_id, sid, gid, request_id, detail, personal FROM audit_event
-         WHERE user_id = $1 AND id < $2 AND kind NOT IN ('code.issued', 'token.refreshed') ORDER BY id DESC LIMIT $3",
-        user.as_str(),
-        before,
-        most,
-    )?;
-    let keys: Vec<_> = stored_key(tx, user.as_str()).await?.into_iter().collect();
-    Ok(rows.into_iter().map(|row| row.open(&keys)).collect())
+    let sql = format!(
+        "SELECT {COLUMNS} FROM audit_event
+         WHERE user_id = $1 AND id < $2 AND kind NOT IN ('code.issued', 'token.refreshed') ORDER BY id DESC LIMIT $3"
+    );
+    let rows = fetch_all!(tx, sqlx::AssertSqlSafe(sql.as_str()), user.as_str(), before, most)?;
+    opened(tx, rows).await
 }
 
 /// Everything that happened in a person's account after this place in the trail, in its order.
 pub async fn of_user_after(tx: &mut Tx, user: &UserId, after: i64, most: i64) -> Result<Vec<AuditRecord>, StoreError> {
-    let rows: Vec<StoredRow> = fetch_all!(
-        tx,
-        "SELECT id, at, kind, user_id, client_id, sid, gid, request_id, detail, personal FROM audit_event
-         WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3",
-        user.as_str(),
-        after,
-        most,
-    )?;
-    let keys: Vec<_> = stored_key(tx, user.as_str()).await?.into_iter().collect();
-    Ok(rows.into_iter().map(|row| row.open(&keys)).collect())
+    let sql = format!("SELECT {COLUMNS} FROM audit_event WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3");
+    let rows = fetch_all!(tx, sqlx::AssertSqlSafe(sql.as_str()), user.as_str(), after, most)?;
+    opened(tx, rows).await
 }
 
 /// The key of an account's personal detail as it is stored now; `None` when there is none or it cannot be opened.

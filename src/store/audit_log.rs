@@ -7,7 +7,10 @@
 use chrono::{DateTime, Utc};
 use tlog_tiles::Hash;
 
-use super::{StoreError, Tx};
+use super::{
+    StoreError, Tx,
+    audit::{COLUMNS, StoredRow},
+};
 use crate::{
     domain::audit_log::{
         StoredEvent,
@@ -17,7 +20,6 @@ use crate::{
     master_key::{MasterKeys, SealingKey},
 };
 
-const COLUMNS: &str = "id, at, kind, user_id, client_id, sid, gid, request_id, detail, personal";
 /// Leaves of one statement.
 const MAX_LEAVES: usize = 32;
 
@@ -139,37 +141,9 @@ fn as_column(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-#[derive(sqlx::FromRow)]
-struct EventRow {
-    id: i64,
-    at: DateTime<Utc>,
-    kind: String,
-    user_id: Option<String>,
-    client_id: Option<String>,
-    sid: Option<String>,
-    gid: Option<String>,
-    request_id: Option<String>,
-    detail: String,
-    personal: Option<Vec<u8>>,
-    leaf: i64,
-}
-
-impl From<EventRow> for (u64, StoredEvent) {
-    fn from(row: EventRow) -> Self {
-        let event = StoredEvent {
-            id: row.id,
-            at: row.at,
-            kind: row.kind,
-            user: row.user_id,
-            client: row.client_id,
-            session: row.sid,
-            grant: row.gid,
-            request: row.request_id,
-            detail: row.detail,
-            personal: row.personal,
-        };
-        (u64::try_from(row.leaf).unwrap_or(u64::MAX), event)
-    }
+fn sealed(row: StoredRow) -> Option<(u64, StoredEvent)> {
+    let (leaf, event) = row.read();
+    Some((leaf?, event))
 }
 
 /// Gives up to `most` events that have none yet the next leaves, in the order of their ids: these events, in that order.
@@ -180,11 +154,11 @@ pub async fn assign_leaves(tx: &mut Tx, log: &Log, most: i64) -> Result<Vec<(u64
          FROM (SELECT due.id, $1 + ROW_NUMBER() OVER (ORDER BY due.id) - 1 AS leaf
                FROM (SELECT id FROM audit_event WHERE leaf IS NULL LIMIT $2) AS due) AS assigned
          WHERE audit_event.id = assigned.id
-         RETURNING {}, audit_event.leaf",
+         RETURNING {}",
         COLUMNS.split(", ").map(|column| format!("audit_event.{column}")).collect::<Vec<_>>().join(", ")
     );
-    let rows: Vec<EventRow> = fetch_all!(tx, sqlx::AssertSqlSafe(sql.as_str()), as_column(log.size), most)?;
-    let mut events: Vec<(u64, StoredEvent)> = rows.into_iter().map(Into::into).collect();
+    let rows: Vec<StoredRow> = fetch_all!(tx, sqlx::AssertSqlSafe(sql.as_str()), as_column(log.size), most)?;
+    let mut events: Vec<_> = rows.into_iter().filter_map(sealed).collect();
     events.sort_unstable_by_key(|(leaf, _)| *leaf);
     Ok(events)
 }
@@ -243,9 +217,9 @@ pub async fn leaves(tx: &mut Tx, log: &Log, from: u64, most: i64) -> Result<Vec<
 
 /// Sealed events from this leaf on, up to `until`, in the order of their leaves.
 pub async fn events(tx: &mut Tx, from: u64, until: u64) -> Result<Vec<(u64, StoredEvent)>, StoreError> {
-    let sql = format!("SELECT {COLUMNS}, leaf FROM audit_event WHERE leaf >= $1 AND leaf < $2 ORDER BY leaf");
-    let rows: Vec<EventRow> = fetch_all!(tx, sqlx::AssertSqlSafe(sql.as_str()), as_column(from), as_column(until))?;
-    Ok(rows.into_iter().map(Into::into).collect())
+    let sql = format!("SELECT {COLUMNS} FROM audit_event WHERE leaf >= $1 AND leaf < $2 ORDER BY leaf");
+    let rows: Vec<StoredRow> = fetch_all!(tx, sqlx::AssertSqlSafe(sql.as_str()), as_column(from), as_column(until))?;
+    Ok(rows.into_iter().filter_map(sealed).collect())
 }
 
 /// Which events are wanted.
@@ -284,12 +258,12 @@ pub async fn page(
         Order::Before(id) => ("id < $6 ORDER BY id DESC", id),
     };
     let sql = format!(
-        "SELECT {COLUMNS}, COALESCE(leaf, -1) AS leaf FROM audit_event
+        "SELECT {COLUMNS} FROM audit_event
          WHERE ($1 IS NULL OR user_id = $1) AND ($2 IS NULL OR client_id = $2)
            AND ($3 IS NULL OR SUBSTR(kind, 1, LENGTH($3)) = $3)
            AND ($4 IS NULL OR at >= $4) AND ($5 IS NULL OR at < $5) AND {range} LIMIT $7"
     );
-    let rows: Vec<EventRow> = fetch_all!(
+    let rows: Vec<StoredRow> = fetch_all!(
         tx,
         sqlx::AssertSqlSafe(sql.as_str()),
         filter.user.as_deref(),
@@ -300,8 +274,7 @@ pub async fn page(
         id,
         most,
     )?;
-    let leaf = |leaf: i64| u64::try_from(leaf).ok();
-    Ok(rows.into_iter().map(|row| (leaf(row.leaf), <(u64, StoredEvent)>::from(row).1)).collect())
+    Ok(rows.into_iter().map(StoredRow::read).collect())
 }
 
 /// Events whose leaf the log never gave: up to so many.
@@ -336,6 +309,29 @@ pub async fn insert_checkpoint(tx: &mut Tx, checkpoint: &Checkpoint, note: &str)
         note,
     )?;
     Ok(())
+}
+
+/// The size and the signed note of the checkpoint of the most events.
+pub async fn newest_checkpoint(tx: &mut Tx) -> Result<Option<(u64, String)>, StoreError> {
+    let row: Option<(i64, String)> =
+        fetch_optional!(tx, "SELECT size, note FROM audit_checkpoint ORDER BY size DESC LIMIT 1")?;
+    Ok(row.map(|(size, note)| (u64::try_from(size).unwrap_or(u64::MAX), note)))
+}
+
+/// Of these sizes and notes the one of the most events that is the checkpoint stored for its size.
+pub async fn newest_known(tx: &mut Tx, notes: &[(u64, String)]) -> Result<Option<u64>, StoreError> {
+    for (size, note) in notes.iter().rev() {
+        let found: Option<(i64,)> = fetch_optional!(
+            tx,
+            "SELECT size FROM audit_checkpoint WHERE size = $1 AND note = $2",
+            as_column(*size),
+            note,
+        )?;
+        if found.is_some() {
+            return Ok(Some(*size));
+        }
+    }
+    Ok(None)
 }
 
 /// The signed notes of checkpoints of more than `beyond` events, the smallest first: their size, and the note.

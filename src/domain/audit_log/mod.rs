@@ -10,9 +10,9 @@ use tlog_tiles::{Hash, record_hash};
 pub mod checkpoint;
 pub mod tree;
 
-/// An event as it is stored.
+/// An event as it is stored, with what names a person sealed; or opened, where `P` is [`Personal`](super::event::Personal).
 #[derive(Clone)]
-pub struct StoredEvent {
+pub struct StoredEvent<P = Vec<u8>> {
     /// Its number.
     pub id: i64,
     /// When it happened.
@@ -31,11 +31,19 @@ pub struct StoredEvent {
     pub request: Option<String>,
     /// What else there is to say, as JSON.
     pub detail: String,
-    /// Detail that names a person, sealed.
-    pub personal: Option<Vec<u8>>,
+    /// Detail that names a person, if there is any that can be read.
+    pub personal: Option<P>,
 }
 
-impl std::fmt::Debug for StoredEvent {
+impl<P> StoredEvent<P> {
+    /// The same with other detail that names a person.
+    pub fn with_personal<Q>(self, personal: Option<Q>) -> StoredEvent<Q> {
+        let Self { id, at, kind, user, client, session, grant, request, detail, personal: _ } = self;
+        StoredEvent { id, at, kind, user, client, session, grant, request, detail, personal }
+    }
+}
+
+impl<P> std::fmt::Debug for StoredEvent<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StoredEvent").field("id", &self.id).field("kind", &self.kind).finish_non_exhaustive()
     }

@@ -23,8 +23,6 @@ use crate::{
 
 /// Leaves that are read at once.
 const CHUNK: u64 = 1_000;
-/// Checkpoints that are read at once.
-const CHECKPOINTS: i64 = 100_000;
 /// What is wrong is told up to so many times; more is only counted.
 const MOST_TOLD: usize = 1_000;
 
@@ -135,7 +133,7 @@ pub async fn verify(app: &App, outside: &[String], key: Option<Verifier>) -> Res
     let mut tx = app.store.read().await?;
     report.waiting = audit_log::waiting(&mut tx).await?;
     // Before the log is read, since it may grow meanwhile.
-    let stored = audit_log::checkpoints(&mut tx, 0, CHECKPOINTS).await?;
+    let newest = audit_log::newest_checkpoint(&mut tx).await?;
     let Some(log) = audit_log::find(&mut tx).await? else {
         if !outside.is_empty() {
             report.tell(Problem::Truncated { from: 0, size: sizes(outside, key.as_ref()).max().unwrap_or(0) });
@@ -151,8 +149,8 @@ pub async fn verify(app: &App, outside: &[String], key: Option<Verifier>) -> Res
         .verifier()
         .map_err(|error| StoreError::Corrupt { table: "audit_log", problem: error.to_string() })?;
     let mut expected = Expected::default();
-    for (size, note) in &stored {
-        expected.read(*size, note, &own, &mut report);
+    if let Some((size, note)) = newest.filter(|(size, _)| *size > log.size) {
+        expected.read(size, &note, &own, &mut report);
     }
     for note in outside {
         let size = note.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(0);
@@ -165,8 +163,14 @@ pub async fn verify(app: &App, outside: &[String], key: Option<Verifier>) -> Res
     while from < log.size {
         let until = log.size.min(from + CHUNK);
         let mut tx = app.store.read().await?;
-        let leaves = audit_log::leaves(&mut tx, &log, from, i64::try_from(until - from).unwrap_or(i64::MAX)).await?;
+        let most = i64::try_from(until - from).unwrap_or(i64::MAX);
+        let leaves = audit_log::leaves(&mut tx, &log, from, most).await?;
         let events = audit_log::events(&mut tx, from, until).await?;
+        for (size, note) in audit_log::checkpoints(&mut tx, from, most).await? {
+            if size <= until {
+                expected.read(size, &note, &own, &mut report);
+            }
+        }
         // What was kept long enough may go while this is under way.
         let kept_from = audit_log::find(&mut tx).await?.map_or(log.kept_from, |now| now.kept_from);
         drop(tx);

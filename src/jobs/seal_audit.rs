@@ -146,14 +146,18 @@ async fn remove(app: &App, retention: TimeDelta) -> Result<(), StoreError> {
 /// Appends the checkpoints to a file that are not in it yet.
 async fn append(app: &App, file: &Path) -> Result<(), StoreError> {
     let path = file.to_owned();
-    let known = match in_background(move || last_in(&path)).await {
-        Ok(known) => known,
+    let tail = match in_background(move || tail_of(&path)).await {
+        Ok(tail) => tail,
         Err(error) => {
             tell(&error, "audit.checkpoint_file");
             return Ok(());
         }
     };
-    let fresh = audit_log::checkpoints(&mut app.store.read().await?, known, HANDED_ON).await?;
+    // The last one that is ours: the file may hold those of a database that was made anew, or put back to what it was before.
+    let mut tx = app.store.read().await?;
+    let known = audit_log::newest_known(&mut tx, &tail).await?.unwrap_or(0);
+    let fresh = audit_log::checkpoints(&mut tx, known, HANDED_ON).await?;
+    drop(tx);
     if fresh.is_empty() {
         return Ok(());
     }
@@ -167,10 +171,10 @@ async fn append(app: &App, file: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Events that the last checkpoint in a file speaks of; 0 where there is none.
-fn last_in(path: &Path) -> io::Result<u64> {
+/// The last checkpoints in a file: of how many events they speak, and the notes.
+fn tail_of(path: &Path) -> io::Result<Vec<(u64, String)>> {
     let mut file = match fs::File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         opened => opened?,
     };
     if file.metadata()?.len() > TAIL.unsigned_abs() {
@@ -179,7 +183,7 @@ fn last_in(path: &Path) -> io::Result<u64> {
     let mut tail = Vec::new();
     file.read_to_end(&mut tail)?;
     let notes = notes(&String::from_utf8_lossy(&tail));
-    Ok(notes.last().and_then(|note| note.lines().nth(1)?.parse().ok()).unwrap_or(0))
+    Ok(notes.into_iter().filter_map(|note| Some((note.lines().nth(1)?.parse().ok()?, note))).collect())
 }
 
 fn write(path: &PathBuf, text: &str) -> io::Result<()> {

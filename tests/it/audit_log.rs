@@ -296,6 +296,24 @@ async fn a_forged_checkpoint_is_found() {
     assert_eq!(problems, [Problem::Checkpoint { size: 10, error: NoteError::Signature }]);
 }
 
+/// However many there are, and wherever in the log.
+#[tokio::test]
+async fn every_checkpoint_is_compared() {
+    let server = of_ten().await;
+    for _ in 0..8 {
+        let copy = "INSERT INTO audit_event (at, kind, detail) SELECT at, kind, detail FROM audit_event";
+        server.database.execute(copy).await;
+    }
+    seal(&server).await;
+    happen(&server, 1).await;
+    seal(&server).await;
+    let report = look(&server).await;
+    assert_eq!((report.sealed, report.checkpoints, report.problems), (2_561, 4, vec![]));
+    let other = server.checkpoint_notes().await.remove(0);
+    let problems = found(&server, &format!("UPDATE audit_checkpoint SET note = '{other}' WHERE size = 2561")).await;
+    assert_eq!(problems, [Problem::Checkpoint { size: 2_561, error: NoteError::Malformed }]);
+}
+
 #[tokio::test]
 async fn checkpoints_name_the_issuer_and_the_time() {
     let server = of_ten().await;
@@ -324,6 +342,35 @@ async fn checkpoints_are_appended_to_a_file_whatever_happens_to_it() {
     std::fs::remove_file(&file).unwrap();
     seal(&server).await;
     assert_eq!(in_file().len(), 3);
+}
+
+/// The database was made anew, or put back to what it was before, and the file was not.
+#[tokio::test]
+async fn a_file_of_another_past_is_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoints");
+    let setting = format!("audit.checkpoint_file = '{}'", file.display());
+    let in_file = || notes(&std::fs::read_to_string(&file).unwrap());
+    let server = of_ten_with(&setting).await;
+    server.database.execute("CREATE TABLE before_log AS SELECT * FROM audit_log").await;
+    happen(&server, 5).await;
+    seal(&server).await;
+    let mut expected = server.checkpoint_notes().await;
+    let back = "DELETE FROM audit_event WHERE leaf >= 10; DELETE FROM audit_leaf WHERE leaf >= 10;
+                DELETE FROM audit_checkpoint WHERE size > 10; DELETE FROM audit_log;
+                INSERT INTO audit_log SELECT * FROM before_log";
+    assert_eq!(found(&server, back).await, []);
+    happen(&server, 1).await;
+    seal(&server).await;
+    expected.extend(server.checkpoint_notes().await.split_off(2));
+    assert_eq!(in_file(), expected, "one of 15 events, and then one of 11");
+    seal(&server).await;
+    assert_eq!(in_file().len(), expected.len(), "nothing twice");
+
+    let anew = of_ten_with(&setting).await;
+    expected.extend(anew.checkpoint_notes().await);
+    seal(&anew).await;
+    assert_eq!(in_file(), expected);
 }
 
 #[tokio::test]

@@ -25,7 +25,8 @@ pub(super) enum KeyCommand {
         #[arg(long)]
         now: bool,
         /// The key that this one replaces is in other hands: it leaves the JWKS at once, and nothing that it signed counts any more.
-        #[arg(long, value_name = "KID", requires = "now")]
+        // Thumbprints are base64url, and one in 64 begins with a hyphen.
+        #[arg(long, value_name = "KID", requires = "now", allow_hyphen_values = true)]
         compromised: Option<String>,
         /// The algorithm that it is for: one of keys.algorithms. In place of a compromised key it is that one's.
         #[arg(long, value_name = "ALG", default_value_t = Algorithm::RS256, conflicts_with = "compromised")]
@@ -34,6 +35,7 @@ pub(super) enum KeyCommand {
     /// Take a published key that does not sign yet out of the succession. The present one goes on.
     Retire {
         /// The key, as `key list` calls it.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
     /// Publish a key that was made elsewhere: a private JWK for one of keys.algorithms. It signs as soon as every client that caches the keys has it.
@@ -125,4 +127,26 @@ pub(super) async fn run(command: KeyCommand, context: Context, out: Output) -> R
 fn told(NewKey { kid, signs_from }: &NewKey, out: Output) -> Result<(), CliError> {
     let text = format!("Published the key {kid}; it signs from {}.", signs_from.to_rfc3339());
     out.print(&json!({ "kid": kid, "signs_from": signs_from }), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::Cli;
+
+    #[test]
+    fn a_key_whose_name_begins_with_a_hyphen_can_be_named() {
+        let kid = "-h2Jv0p5uQ3mXo0yG5oXoVbNn3k2XJt8k0cM8c3c9cE";
+        for arguments in [
+            &["key", "retire", kid][..],
+            &["key", "retire", kid, "--json"],
+            &["key", "rotate", "--now", "--compromised", kid],
+            &["key", "rotate", "--compromised", kid, "--now"],
+        ] {
+            let parsed = Cli::try_parse_from([&["countersign"], arguments].concat()).unwrap();
+            assert!(format!("{parsed:?}").contains(kid), "{parsed:?}");
+            assert_eq!(parsed.json, arguments.contains(&"--json"));
+        }
+    }
 }

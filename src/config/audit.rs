@@ -1,10 +1,11 @@
 //! Settings of the audit trail.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
+use serde_json::Value as Json;
 use url::Url;
 
-use super::reader::Reader;
+use super::{reader::Reader, value::Setting};
 
 /// How long the audit trail is kept, and where its checkpoints go.
 #[derive(Clone, Debug)]
@@ -14,7 +15,36 @@ pub struct AuditSettings {
     /// `audit.checkpoint_file`: a file that each node appends every checkpoint to (none).
     pub checkpoint_file: Option<PathBuf>,
     /// `audit.checkpoint_url`: where checkpoints are posted (none).
-    pub checkpoint_url: Option<Url>,
+    pub checkpoint_url: Option<HookUrl>,
+}
+
+/// A URL that others post to. Whoever knows all of it can, so no more than the host is shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HookUrl(Url);
+
+impl HookUrl {
+    /// All of it, for the one who posts.
+    pub fn expose(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Debug for HookUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/…", self.0.origin().ascii_serialization())
+    }
+}
+
+impl Setting for HookUrl {
+    const EXPECTED: &'static str = Url::EXPECTED;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Url::from_text(text).map(Self)
+    }
+
+    fn show(&self) -> Json {
+        format!("{self:?}").into()
+    }
 }
 
 pub(super) fn read(r: &mut Reader) -> AuditSettings {

@@ -31,7 +31,7 @@ use ipnet::IpNet;
 use url::Url;
 
 pub use self::{
-    audit::AuditSettings,
+    audit::{AuditSettings, HookUrl},
     brand::{BrandSettings, DARK_SHEET, SHEET},
     issuer::{IssuerUrl, Mode, is_loopback_name},
     mail::{MailAddress, MailSettings, SmtpSecurity, SmtpUrl},

@@ -484,3 +484,17 @@ fn devices_are_trusted_for_thirty_days_or_never() {
     assert_eq!(remember(""), Duration::from_hours(30 * 24));
     assert!(remember("second_factor.remember = 0").is_zero());
 }
+
+#[test]
+fn of_a_url_that_checkpoints_are_posted_to_the_host_alone_is_shown() {
+    let text = "audit.checkpoint_url = 'https://user:p4ssw0rd@hooks.example/s3rvice/k3y?token=t0ken'";
+    let settings = load(text, &[]).unwrap();
+    let effective = settings.effective().iter().find(|setting| setting.key == "audit.checkpoint_url").unwrap();
+    assert_eq!(effective.value, "https://hooks.example/…");
+    assert!(format!("{settings:?}").contains("https://hooks.example/…"));
+    for secret in ["p4ssw0rd", "s3rvice", "k3y", "t0ken"] {
+        assert!(!format!("{:?}", settings.audit).contains(secret), "{secret}");
+    }
+    let message = load("audit.checkpoint_url = 'ftp://hooks.example/two'", &[]).unwrap_err().to_string();
+    assert!(message.starts_with("audit.checkpoint_url: expected a URL") && !message.contains("two"), "{message}");
+}

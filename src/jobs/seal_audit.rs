@@ -58,7 +58,7 @@ pub async fn run(app: &App) -> Result<(), StoreError> {
         append(app, file).await?;
     }
     if let Some(url) = &app.settings.audit.checkpoint_url {
-        post(app, url).await?;
+        post(app, url.expose()).await?;
     }
     Ok(())
 }

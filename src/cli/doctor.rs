@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use chrono::TimeDelta;
+use countersign_jose::Algorithm;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -14,7 +15,7 @@ use crate::{
     domain::key::KeyState,
     outbound::OutboundError,
     random::Random,
-    store::{Store, account, audit, signing_key},
+    store::{Store, StoreError, account, audit, client, signing_key},
 };
 
 /// By how much the clocks of two machines may differ: tokens are checked to the second, guards by up to ten.
@@ -136,19 +137,42 @@ async fn redis(app: &App) -> Finding {
 
 async fn keys(app: &App) -> Finding {
     let (lifetimes, now) = (app.key_lifetimes(), app.clock.now());
-    let stored = async { signing_key::all(&mut app.store.read().await?).await };
-    Finding::of(stored.await, |keys| {
-        let signing = keys.iter().find(|key| key.times.state(&lifetimes, now) == KeyState::Signing);
-        match signing {
-            Some(key)
-                if now - key.times.signs_from > TimeDelta::from_std(lifetimes.signing).unwrap_or(TimeDelta::MAX) =>
-            {
-                Doubtful(format!("{} should have a successor by now: does a server run?", key.kid))
-            }
-            Some(key) => Good(format!("{} signs since {}", key.kid, key.times.signs_from.format("%Y-%m-%d"))),
-            None if keys.is_empty() => Doubtful("there is none yet: the first start makes one".to_owned()),
-            None => Bad("none signs: run `countersign key rotate --now`".to_owned()),
+    let stored = async {
+        let mut tx = app.store.read().await?;
+        Ok::<_, StoreError>((signing_key::all(&mut tx).await?, client::all(&mut tx).await?))
+    };
+    let longest = TimeDelta::from_std(lifetimes.signing).unwrap_or(TimeDelta::MAX);
+    Finding::of(stored.await, |(keys, clients)| {
+        if keys.is_empty() {
+            return Doubtful("there is none yet: the first start makes one".to_owned());
         }
+        let algorithms = &app.settings.keys.algorithms;
+        let wants_another = clients.iter().find_map(|client| {
+            let wanted = [client.id_token_algorithm(), client.access_token_algorithm()];
+            Some((&client.id, wanted.into_iter().find(|algorithm| !algorithms.contains(algorithm))?))
+        });
+        if let Some((client, algorithm)) = wants_another {
+            return Bad(format!(
+                "the client {client} wants {algorithm}, by which nothing is signed: add it to `keys.algorithms`"
+            ));
+        }
+        let mut since = Vec::new();
+        for algorithm in algorithms {
+            let of_algorithm = || keys.iter().filter(|key| key.algorithm == algorithm.name());
+            match of_algorithm().find(|key| key.times.state(&lifetimes, now) == KeyState::Signing) {
+                Some(key) if now - key.times.signs_from > longest => {
+                    return Doubtful(format!("{} should have a successor by now: does a server run?", key.kid));
+                }
+                Some(key) => since.push(format!("{algorithm} since {}", key.times.signs_from.format("%Y-%m-%d"))),
+                None if *algorithm == Algorithm::RS256 => {
+                    return Bad("none signs: run `countersign key rotate --now`".to_owned());
+                }
+                // One that is new is not chosen by any client before it signs.
+                None if of_algorithm().any(|key| key.times.state(&lifetimes, now) == KeyState::Published) => {}
+                None => return Doubtful(format!("there is none for {algorithm} yet: a running server makes it")),
+            }
+        }
+        Good(format!("sign: {}", since.join(", ")))
     })
 }
 

@@ -110,3 +110,20 @@ async fn a_mail_server_is_greeted_and_sent_nothing() {
     assert_found(&findings(&printed), "mail", "good", "takes our connection");
     assert!(smtp.taken().is_empty());
 }
+
+#[tokio::test]
+async fn an_algorithm_that_a_client_wants_and_nothing_signs_by_is_found() {
+    let machine = Machine::migrated().await.with("KEYS__ALGORITHMS", "RS256,ES256");
+    for algorithm in ["RS256", "ES256"] {
+        machine.run(&["key", "rotate", "--now", "--algorithm", algorithm]).assert_ok();
+    }
+    let add = ["client", "add", "app", "--redirect-uri", "https://app.example/cb", "--id-token-alg", "ES256"];
+    machine.run(&add).assert_ok();
+    let found = findings(&machine.run(&["doctor", "--json"]).assert_ok());
+    assert_found(&found, "signing keys", "good", "ES256 since ");
+    let machine = machine.with("KEYS__ALGORITHMS", "RS256,PS256");
+    assert_found(&bad(&machine).0, "signing keys", "bad", "the client app wants ES256");
+    machine.run(&["client", "set", "app", "--id-token-alg", "RS256"]).assert_ok();
+    let found = findings(&machine.run(&["doctor", "--json"]).assert_ok());
+    assert_found(&found, "signing keys", "doubtful", "there is none for PS256 yet");
+}

@@ -21,6 +21,7 @@ mod local;
 mod rates;
 mod redis;
 mod room;
+mod scripts;
 
 pub use self::{local::Local, redis::Redis};
 

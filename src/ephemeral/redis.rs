@@ -7,7 +7,7 @@
 
 use std::{
     fmt, io,
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -15,15 +15,19 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use redis::{
-    Client, FromRedisValue, IntoConnectionInfo, RedisError, Script, ScriptInvocation,
+    Client, FromRedisValue, IntoConnectionInfo, RedisError, ScriptInvocation,
     aio::{ConnectionManager, ConnectionManagerConfig},
     io::tcp::TcpSettings,
 };
 use tokio::{sync::Notify, time::timeout};
 
 use super::{
-    Counted, Ephemeral, Failures, FirstUse, GuardError, Later, Metered, SingleUse, Tally, Verdict, counters::Counters,
+    Counted, Ephemeral, Failures, FirstUse, GuardError, Later, Metered, SingleUse, Tally, Verdict,
+    counters::Counters,
     rates::Rates,
+    scripts::{
+        ADD_FAILURE, ATTEMPT, COUNT_REQUEST, FAILURES, FIRST_USE, FORGET_FAILURES, REMEMBER, TAKE_BACK_FAILURE, TELL,
+    },
 };
 use crate::{
     clock::Clock,
@@ -40,142 +44,6 @@ const REST: TimeDelta = TimeDelta::seconds(1);
 const LISTENING: Duration = Duration::from_mins(5);
 /// How much longer than its stored expiry Redis keeps an entry: its clock may differ from ours.
 const SWEEP_LATER: TimeDelta = TimeDelta::hours(1);
-
-/// `since`: the moment from which on this Redis forgot nothing. Noted anew whenever it may have forgotten something: the key is
-/// gone (flushed, or restarted without persistence), another process answers (restarted from an old snapshot, or a replica took
-/// over), or keys were evicted to save memory.
-const MEMORY: &str = "
-    local function since(now)
-        local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-        local evicted = string.match(redis.call('INFO', 'stats'), 'evicted_keys:(%d+)')
-        local identity = run .. '/' .. evicted
-        local known = redis.call('HMGET', KEYS[1], 'identity', 'since')
-        if known[1] == identity then return known[2], 0 end
-        local since = now
-        if known[2] and tonumber(known[2]) > tonumber(now) then since = known[2] end
-        redis.call('HSET', KEYS[1], 'identity', identity, 'since', since)
-        return since, 1
-    end
-";
-
-/// Tells all who listen.
-static TELL: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.call('PUBLISH', KEYS[1], '')"));
-
-/// Since when nothing was forgotten, and whether that is news.
-static REMEMBER: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(&format!(
-        "{MEMORY}
-        local since, news = since(ARGV[1])
-        return {{since, news}}"
-    ))
-});
-
-/// ARGV: now, from, until, milliseconds to live. The verdict stands before the same as above.
-static FIRST_USE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(&format!(
-        "{MEMORY}
-        local now = tonumber(ARGV[1])
-        local since, news = since(ARGV[1])
-        local expiry = redis.call('GET', KEYS[2])
-        if expiry and tonumber(expiry) > now then return {{'replayed', since, news}} end
-        if tonumber(ARGV[2]) <= tonumber(since) then return {{'unsure', since, news}} end
-        redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
-        return {{'first', since, news}}"
-    ))
-});
-
-/// ARGV: now. Count and last, or nothing.
-static FAILURES: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local found = redis.call('HMGET', KEYS[1], 'count', 'last', 'forget_at')
-        if not found[3] or tonumber(found[3]) <= tonumber(ARGV[1]) then return {0, '0'} end
-        return {tonumber(found[1]), found[2]}",
-    )
-});
-
-/// One more failure under a key. Times go through as they came, since Lua would round them when it writes them.
-const ADD: &str = "
-    local function add(key, now, forget_at, time_to_live)
-        local found = redis.call('HMGET', key, 'count', 'last', 'forget_at')
-        local count, last = 0, '0'
-        if found[3] and tonumber(found[3]) > tonumber(now) then count, last = tonumber(found[1]), found[2] end
-        redis.call('HSET', key, 'count', count + 1, 'last', now, 'previous', last, 'forget_at', forget_at)
-        redis.call('HDEL', key, 'told')
-        redis.call('PEXPIRE', key, time_to_live)
-        return {count, last}
-    end
-";
-
-/// ARGV: now, when to forget, milliseconds to live. Count and last before.
-static ADD_FAILURE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&format!("{ADD} return add(KEYS[1], ARGV[1], ARGV[2], ARGV[3])")));
-
-/// ARGV: now, how many delays, each of them; then for each key how many failures are free, when to forget, milliseconds to live.
-/// How long to wait, and whether that is news; or 0 when the try was counted.
-static ATTEMPT: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(&format!(
-        "{ADD}
-        local now, delays = tonumber(ARGV[1]), tonumber(ARGV[2])
-        local longest, slowest = 0, nil
-        for i, key in ipairs(KEYS) do
-            local found = redis.call('HMGET', key, 'count', 'last', 'forget_at')
-            local beyond = -1
-            if found[3] and tonumber(found[3]) > now then beyond = tonumber(found[1]) - tonumber(ARGV[delays + 3 * i]) end
-            if beyond >= 0 then
-                local wait = tonumber(found[2]) + tonumber(ARGV[3 + math.min(beyond, delays - 1)]) - now
-                if wait > longest then longest, slowest = wait, key end
-            end
-        end
-        if slowest then return {{longest, redis.call('HSET', slowest, 'told', 1)}} end
-        for i, key in ipairs(KEYS) do
-            add(key, ARGV[1], ARGV[delays + 3 * i + 1], ARGV[delays + 3 * i + 2])
-        end
-        return {{0, 0}}"
-    ))
-});
-
-/// ARGV: when it was counted.
-static TAKE_BACK_FAILURE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "for _, key in ipairs(KEYS) do
-            local found = redis.call('HMGET', key, 'count', 'last', 'previous')
-            if found[1] and tonumber(found[1]) > 0 then redis.call('HINCRBY', key, 'count', -1) end
-            if found[1] and found[2] == ARGV[1] then redis.call('HSET', key, 'last', found[3]) end
-        end
-        return 0",
-    )
-});
-
-static FORGET_FAILURES: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.call('DEL', KEYS[1])"));
-
-/// ARGV: for each key how many requests there may be, the number of the fixed window, how long it has lasted, how long it lasts, and
-/// how long the key lives, times in milliseconds. Whether the request was counted (0 or 1), then for each key how many there are in the
-/// present window and were in the one before. The rules are those of `domain::rate`.
-static COUNT_REQUEST: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local counted, answer, windows = 1, {0}, {}
-        for i, key in ipairs(KEYS) do
-            local a = 5 * (i - 1)
-            local window, elapsed, length = tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
-            local current, previous = 0, 0
-            local found = redis.call('HMGET', key, 'window', 'current', 'previous')
-            local last = tonumber(found[1] or window)
-            if last > window then window, elapsed = last, 0 end
-            if last == window then current, previous = tonumber(found[2] or 0), tonumber(found[3] or 0) end
-            if last == window - 1 then previous = tonumber(found[2]) end
-            if current * length + previous * (length - elapsed) > (tonumber(ARGV[a + 1]) - 1) * length then counted = 0 end
-            windows[i], answer[2 * i], answer[2 * i + 1] = window, current, previous
-        end
-        answer[1] = counted
-        if counted == 0 then return answer end
-        for i, key in ipairs(KEYS) do
-            answer[2 * i] = answer[2 * i] + 1
-            redis.call('HSET', key, 'window', windows[i], 'current', answer[2 * i], 'previous', answer[2 * i + 1])
-            redis.call('PEXPIRE', key, ARGV[5 * i])
-        end
-        return answer",
-    )
-});
 
 /// Counters and guards of all nodes that have this master key.
 pub struct Redis {

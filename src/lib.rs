@@ -14,7 +14,7 @@
 //! | [`login`] | ways to prove who one is, and the session that comes of it |
 //! | [`http`] | what every endpoint and page needs of HTTP |
 //! | [`oauth`], [`pages`], [`admin`], [`jobs`] | protocol endpoints; hosted pages; for operators; work that nobody waits for. None imports another |
-//! | [`router`] | every route, once |
+//! | [`router`], [`listener`] | every route, once; connections, by TLS or not |
 //! | [`cli`] | the command line |
 
 pub mod admin;
@@ -27,6 +27,7 @@ pub mod ephemeral;
 pub mod http;
 pub mod jobs;
 pub mod jose;
+pub mod listener;
 pub mod login;
 pub mod looks;
 pub mod mailer;

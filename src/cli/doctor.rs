@@ -13,6 +13,7 @@ use crate::{
     clock::Clock,
     config::Settings,
     domain::key::KeyState,
+    listener::tls::Certificate,
     outbound::OutboundError,
     random::Random,
     store::{Store, StoreError, account, audit, client, signing_key},
@@ -20,6 +21,8 @@ use crate::{
 
 /// By how much the clocks of two machines may differ: tokens are checked to the second, guards by up to ten.
 const MAX_SKEW: TimeDelta = TimeDelta::seconds(2);
+/// How many days before its end a certificate has a successor, where that is done by itself.
+const RENEWED_DAYS_BEFORE: i32 = 14;
 /// The longest discovery document that is read, in bytes.
 const MAX_DISCOVERY_BYTES: usize = 64 * 1024;
 
@@ -71,6 +74,7 @@ pub(super) async fn run(settings: Settings, out: Output) -> Result<(), CliError>
         ("signing keys", if reachable { keys(&app).await } else { unknown() }),
         ("administrator", if reachable { administrator(&app).await } else { unknown() }),
         ("mail", mail(&app).await),
+        ("certificate", certificate(&app)),
         ("issuer", issuer(&app).await),
     ];
     let rows: Vec<_> = findings
@@ -192,6 +196,20 @@ async fn mail(app: &App) -> Finding {
         return Doubtful("mail.url is not set: nobody can recover an account".to_owned());
     }
     Finding::of(app.mailer.reach().await, |()| Good("the server takes our connection".to_owned()))
+}
+
+fn certificate(app: &App) -> Finding {
+    let Some(tls) = &app.settings.tls else {
+        return Skipped("tls.certificate_file is not set: whoever speaks TLS is in front".to_owned());
+    };
+    let looked = Certificate::read(tls).and_then(|found| Ok((found.days_left(app.clock.now().timestamp())?, found)));
+    let host = Url::parse(app.settings.issuer.as_str()).ok().and_then(|url| Some(url.host_str()?.to_owned()));
+    Finding::of(looked, |(days, found)| match host {
+        _ if days < 0 => Bad("is no longer valid: renew it, and the server takes it up by itself".to_owned()),
+        Some(host) if !found.is_for(&host) => Bad(format!("is not for {host}, where the issuer is")),
+        _ if days < RENEWED_DAYS_BEFORE => Doubtful(format!("is valid for {days} more days: is it renewed?")),
+        _ => Good(format!("is valid for {days} more days")),
+    })
 }
 
 /// Fetches what apps fetch, from where they do: through proxies and all.

@@ -134,6 +134,7 @@ from_error!(
     crate::store::backup::BackupError,
     io::Error,
     config::ConfigErrors,
+    crate::listener::ListenError,
     crate::passwords::HashError,
     crate::login::new_password::NewPasswordError,
     crate::jose::rotation::RotationError,

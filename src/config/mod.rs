@@ -17,6 +17,7 @@ mod second_factor;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod value;
 
 use std::{
@@ -39,6 +40,7 @@ pub use self::{
     reader::{ConfigErrors, Effective, Problem, Source},
     second_factor::SecondFactorSettings,
     secret::{DatabaseUrl, RedisUrl, SecretUrl},
+    tls::TlsSettings,
     value::{LogFormat, LogLevel, PkceRequired, SignUpMode},
 };
 use self::{reader::Reader, value::describe};
@@ -63,6 +65,8 @@ pub struct Settings {
     pub issuer: IssuerUrl,
     /// `listen`: address and port of the listener (`127.0.0.1:8080`).
     pub listen: SocketAddr,
+    /// `tls.*` (none: whoever speaks TLS is a proxy in front)
+    pub tls: Option<TlsSettings>,
     /// `trusted_proxies`: the peers whose `X-Forwarded-For` counts (none).
     pub trusted_proxies: Vec<IpNet>,
     /// `brand.*`
@@ -281,6 +285,7 @@ impl Settings {
 
         let issuer = r.read("issuer", IssuerUrl::development());
         let listen = r.read("listen", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
+        let tls = tls::read(r, issuer.mode());
         let trusted_proxies = r.read("trusted_proxies", Vec::new());
         let brand = brand::brand(r);
         let database = database(r, issuer.mode());
@@ -312,6 +317,7 @@ impl Settings {
         Ok(Self {
             issuer,
             listen,
+            tls,
             trusted_proxies,
             brand,
             database,

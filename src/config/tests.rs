@@ -498,3 +498,23 @@ fn of_a_url_that_checkpoints_are_posted_to_the_host_alone_is_shown() {
     let message = load("audit.checkpoint_url = 'ftp://hooks.example/two'", &[]).unwrap_err().to_string();
     assert!(message.starts_with("audit.checkpoint_url: expected a URL") && !message.contains("two"), "{message}");
 }
+
+#[test]
+fn tls_takes_both_files_and_an_https_issuer() {
+    let both = "tls.certificate_file = 'a.crt'\ntls.key_file = 'a.key'";
+    let settings = load(&format!("{PRODUCTION}\n{both}"), &[]).unwrap();
+    let tls = settings.tls.unwrap();
+    assert_eq!((tls.certificate_file, tls.key_file), ("a.crt".into(), "a.key".into()));
+    assert!(!tls.client_certificates);
+    assert_eq!(load("", &[]).unwrap().tls, None);
+    for (text, problem) in [
+        ("tls.certificate_file = 'a.crt'", "tls.key_file: must be set when `tls.certificate_file` is"),
+        ("tls.key_file = 'a.key'", "tls.certificate_file: must be set when `tls.key_file` is"),
+        ("tls.client_certificates = true", "tls.client_certificates: nobody can be asked without TLS"),
+    ] {
+        let refused = load(&format!("{PRODUCTION}\n{text}"), &[]).unwrap_err().to_string();
+        assert!(refused.starts_with(problem) && refused.lines().count() == 1, "{refused}");
+    }
+    let refused = load(both, &[]).unwrap_err().to_string();
+    assert!(refused.starts_with("tls.certificate_file: people would be sent to http: set `issuer`"), "{refused}");
+}

@@ -11,6 +11,7 @@ pub mod headers;
 pub mod interaction;
 pub mod near;
 pub mod owner;
+pub mod peer_certificate;
 pub mod rate;
 pub mod request_id;
 pub mod session;

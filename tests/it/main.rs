@@ -14,6 +14,7 @@ mod ephemeral;
 mod harness;
 mod import_rule;
 mod jobs;
+mod listener;
 mod login;
 mod metrics;
 mod node;

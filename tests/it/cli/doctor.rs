@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use countersign::clock::Clock;
 use serde_json::Value;
 
 use super::machine::Machine;
-use crate::harness::Smtp;
+use crate::harness::{SelfSigned, Smtp};
 
 /// What was looked at: the result, and the words.
 type Findings = BTreeMap<String, (String, String)>;
@@ -62,7 +63,7 @@ async fn what_does_not_work_is_bad_and_says_what_to_do() {
     let (found, said) = bad(&machine);
     assert_found(&found, "redis", "bad", "redis.url");
     assert_found(&found, "mail", "bad", "");
-    assert!(said.contains("2 of 9 checks"), "{said}");
+    assert!(said.contains("2 of 10 checks"), "{said}");
 
     machine.execute("DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)").await;
     assert_found(&bad(&machine).0, "database", "bad", "countersign migrate");
@@ -126,4 +127,23 @@ async fn an_algorithm_that_a_client_wants_and_nothing_signs_by_is_found() {
     machine.run(&["client", "set", "app", "--id-token-alg", "RS256"]).assert_ok();
     let found = findings(&machine.run(&["doctor", "--json"]).assert_ok());
     assert_found(&found, "signing keys", "doubtful", "there is none for PS256 yet");
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_should_be_shown_is_found() {
+    let (now, day) = (Clock::system().now().timestamp(), 24 * 3_600);
+    let machine = Machine::migrated().await.with_tls(&SelfSigned::until("localhost", now + 30 * day + 60));
+    let finding = |result: &str, words: &str| {
+        let printed = machine.run(&["doctor", "--json"]);
+        assert_found(&findings(&printed.stdout), "certificate", result, words);
+    };
+    finding("good", "is valid for 30 more days");
+    SelfSigned::until("localhost", now + 3 * day + 60).write(machine.folder());
+    finding("doubtful", "for 3 more days: is it renewed?");
+    SelfSigned::until("localhost", now - 60).write(machine.folder());
+    finding("bad", "is no longer valid: renew it");
+    SelfSigned::of("id.example").write(machine.folder());
+    finding("bad", "is not for localhost");
+    machine.write("tls.crt", "nothing");
+    finding("bad", "tls.crt has no certificate as PEM");
 }

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use super::running::{Running, free_port};
-use crate::harness::{AuditRow, Database, ISSUER, Server};
+use crate::harness::{AuditRow, Database, ISSUER, SelfSigned, Server};
 
 /// Where the program is installed.
 pub struct Machine {
@@ -74,8 +74,28 @@ impl Machine {
     }
 
     pub fn setting(&self, name: &str) -> &str {
+        self.find(name).unwrap()
+    }
+
+    pub fn find(&self, name: &str) -> Option<&str> {
         let found = self.settings.iter().find(|(set, _)| set.strip_prefix("COUNTERSIGN_") == Some(name));
-        found.map(|(_, value)| value.as_str()).unwrap()
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Writes a master key for production, and names it in the settings.
+    pub fn with_master_key(self) -> Self {
+        self.write("master.key", "b25lIG1hc3RlciBrZXkgb25seSBmb3IgdGhlIHRlc3Q=");
+        let owner_alone = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(self.folder().join("master.key"), owner_alone).unwrap();
+        self.with("KEYS__MASTER_FILE", "master.key")
+    }
+
+    /// With TLS, under this certificate.
+    pub fn with_tls(self, certificate: &SelfSigned) -> Self {
+        certificate.write(self.folder());
+        let issuer = self.setting("LISTEN").replace("127.0.0.1", "https://localhost");
+        let machine = self.with_master_key().with("ISSUER", &issuer);
+        machine.with("TLS__CERTIFICATE_FILE", "tls.crt").with("TLS__KEY_FILE", "tls.key")
     }
 
     /// Writes a file into the folder.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Client, redirect::Policy};
+use reqwest::{Certificate, Client, redirect::Policy};
 use serde_json::Value;
 
 use super::machine::Machine;
@@ -41,8 +41,14 @@ impl Running {
         std::fs::create_dir_all(&folder).unwrap();
         let file = |name| File::create(folder.join(name)).unwrap();
         let child = machine.command(arguments).stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap();
-        let http = Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
-        let issuer = format!("http://{}", machine.setting("LISTEN"));
+        let mut http = Client::builder().redirect(Policy::none()).no_proxy();
+        let mut issuer = format!("http://{}", machine.setting("LISTEN"));
+        if let Some(file) = machine.find("TLS__CERTIFICATE_FILE") {
+            let certificate = std::fs::read(machine.folder().join(file)).unwrap();
+            http = http.add_root_certificate(Certificate::from_pem(&certificate).unwrap());
+            issuer = issuer.replace("http://127.0.0.1", "https://localhost");
+        }
+        let http = http.build().unwrap();
         let mut running = Self { child, issuer, http, folder };
         let ready = running.http.get(format!("{}/readyz", running.issuer));
         let mut ticks = tokio::time::interval(Duration::from_millis(10));

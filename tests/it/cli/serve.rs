@@ -7,10 +7,13 @@ use std::{
     path::Path,
 };
 
+use serde_json::{Value, json};
+
 use super::{
     machine::Machine,
     running::{Running, free_port},
 };
+use crate::harness::SelfSigned;
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -67,9 +70,7 @@ async fn a_later_start_knows_everything_and_offers_no_link_to_what_is_done() {
 
 #[tokio::test]
 async fn a_production_start_prints_no_link_but_says_how_to_get_one() {
-    let machine = Machine::new().await.with("ISSUER", "https://id.example.com").with("KEYS__MASTER_FILE", "master.key");
-    machine.write("master.key", "b25lIG1hc3RlciBrZXkgb25seSBmb3IgdGhlIHRlc3Q=");
-    std::fs::set_permissions(machine.folder().join("master.key"), PermissionsExt::from_mode(0o600)).unwrap();
+    let machine = Machine::new().await.with("ISSUER", "https://id.example.com").with_master_key();
     let server = machine.serve().await;
     let greeting = server.stdout();
     assert!(greeting.contains("is running at https://id.example.com"), "{greeting}");
@@ -79,6 +80,24 @@ async fn a_production_start_prints_no_link_but_says_how_to_get_one() {
     assert_eq!(server.status_of(&link).await, 200);
     let (_, page) = server.get("/").await;
     assert!(!page.contains(env!("CARGO_PKG_VERSION")) && !page.contains("admin-link"), "{page}");
+}
+
+#[tokio::test]
+async fn tls_is_spoken_without_a_proxy() {
+    let machine = Machine::new().await.with_tls(&SelfSigned::of("localhost"));
+    let mut server = machine.serve().await;
+    let (status, document) = server.get("/.well-known/openid-configuration").await;
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!((status, &document["issuer"]), (200, &json!(server.address())));
+    let secret = machine.json(&["client", "add", "app", "--grant", "client_credentials"])["client_secret"].clone();
+    assert_eq!(server.client_token("app", secret.as_str().unwrap()).await.0, 200);
+    server.signal("TERM");
+    assert!(server.ended().await.success(), "{}", server.log());
+
+    machine.write("tls.key", "lost");
+    let refused = machine.run(&["serve"]);
+    let last = refused.stderr.lines().last().unwrap();
+    assert_eq!(last, "countersign: `tls.key_file`: tls.key has no private key as PEM, or one behind a passphrase");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod authenticator;
 mod browser;
+mod certificate;
 mod client;
 mod crowd;
 mod database;
@@ -48,6 +49,7 @@ use tower::ServiceExt;
 pub use self::{
     authenticator::Authenticator,
     browser::{Browser, authorize_path, hidden_fields},
+    certificate::SelfSigned,
     client::{CHALLENGE, REDIRECT_URI, SECRET, TestClient, VERIFIER, confidential, native, public},
     crowd::{CROWD, form_request, one_success},
     database::{AuditRow, Database},

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use countersign::clock::Clock;
 use serde_json::Value;
 
-use super::machine::Machine;
-use crate::harness::{SelfSigned, Smtp};
+use super::{machine::Machine, running::free_port};
+use crate::harness::{SelfSigned, Smtp, TestRedis};
 
 /// What was looked at: the result, and the words.
 type Findings = BTreeMap<String, (String, String)>;
@@ -146,4 +146,24 @@ async fn a_certificate_that_nobody_should_be_shown_is_found() {
     finding("bad", "is not for localhost");
     machine.write("tls.crt", "nothing");
     finding("bad", "tls.crt has no certificate as PEM");
+}
+
+#[tokio::test]
+async fn redis_is_reached_by_tls_and_with_a_password() {
+    let (machine, redis, port) = (Machine::migrated().await, TestRedis::own(), free_port());
+    let files = SelfSigned::of("localhost").write(machine.folder());
+    let (certificate, key) = (files.certificate_file.display(), files.key_file.display());
+    let tls = format!("tls-cert-file {certificate} tls-key-file {key} tls-auth-clients no tls-port {port}");
+    redis.run::<()>(&format!("CONFIG SET {tls} requirepass hunter2"));
+    let finding = |password: &str, result: &str| {
+        let mut command = machine.command(&["doctor", "--json"]);
+        command.env("COUNTERSIGN_REDIS__URL", format!("rediss://:{password}@localhost:{port}"));
+        let unknown = command.output().unwrap();
+        let known = command.env("SSL_CERT_FILE", &files.certificate_file).output().unwrap();
+        let found = |output: std::process::Output| findings(std::str::from_utf8(&output.stdout).unwrap());
+        assert_found(&found(unknown), "redis", "bad", "does not answer");
+        assert_found(&found(known), "redis", result, "");
+    };
+    finding("hunter2", "good");
+    finding("hunter3", "bad");
 }

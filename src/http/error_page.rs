@@ -6,7 +6,7 @@ use askama::Template;
 use askama_web::WebTemplate;
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::StatusCode,
+    http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -30,6 +30,8 @@ pub struct ErrorPage {
     problem: Option<&'static str>,
     /// How long the message says to wait.
     wait: Option<Duration>,
+    /// After how many seconds another try is worth it, for programs.
+    retry_after: Option<u32>,
     advice: Option<&'static str>,
 }
 
@@ -44,7 +46,11 @@ pub enum Sender {
 
 impl ErrorPage {
     fn new(status: StatusCode, title: &'static str, message: &'static str) -> Self {
-        Self { status, title, message, problem: None, wait: None, advice: None }
+        Self { status, title, message, problem: None, wait: None, retry_after: None, advice: None }
+    }
+
+    fn unavailable(title: &'static str, message: &'static str, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, title, message) }
     }
 
     /// The app that sent the person here made a mistake: the one that this text tells.
@@ -94,7 +100,7 @@ impl ErrorPage {
 
     /// Too much at once.
     pub fn busy() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "error-busy-title", "error-busy")
+        Self::unavailable("error-busy-title", "error-busy", 1)
     }
 
     /// One person, or one address, asked for too much: they may go on after this time.
@@ -149,6 +155,9 @@ impl IntoResponse for ErrorPage {
     /// An answer without words: [`render`] adds them.
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         response.extensions_mut().insert(self);
         response
     }
@@ -156,7 +165,8 @@ impl IntoResponse for ErrorPage {
 
 impl From<StoreError> for ErrorPage {
     fn from(error: StoreError) -> Self {
-        Self::broken(&error)
+        tracing::error!(%error, "the database failed");
+        Self::unavailable("error-broken-title", "error-broken", 5)
     }
 }
 

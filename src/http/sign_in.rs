@@ -16,11 +16,12 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::{device::DEVICE_LIFETIME, token::Secret},
+    domain::{device::DEVICE_LIFETIME, session::Session, token::Secret},
     login::{
         Proof,
         session::{Begun, SignedIn, begin},
     },
+    store::Tx,
 };
 
 /// Where a code of the second factor is asked for.
@@ -70,21 +71,30 @@ pub async fn sign_in(
     onward: &Onward,
 ) -> Result<Option<Response>, ErrorPage> {
     let present = session::present(app, headers).await?;
-    let mut tx = app.store.write().await?;
+    sign_in_within(app, app.store.write().await?, visitor, (proof, present), onward).await
+}
+
+/// The same at the end of the transaction that made the proof possible: both happen, or neither.
+pub async fn sign_in_within(
+    app: &App,
+    mut tx: Tx,
+    visitor: &Visitor,
+    (proof, present): (&Proof, Option<Session>),
+    onward: &Onward,
+) -> Result<Option<Response>, ErrorPage> {
     let wait = |page| {
         let mut response = redirect(&onward.by(page));
         response.headers_mut().append(header::SET_COOKIE, waiting::cookie(app, visitor, proof));
         response
     };
-    match begin(app, &mut tx, proof, present, &visitor.device).await? {
-        Begun::SignedIn(signed_in) => {
-            tx.commit().await?;
-            Ok(Some(go_on(app, &signed_in, &onward.path())))
-        }
-        Begun::AskCode => Ok(Some(wait(CODE))),
-        Begun::Enrol => Ok(Some(wait(ENROL))),
-        Begun::Void => Ok(None),
-    }
+    let response = match begin(app, &mut tx, proof, present, &visitor.device).await? {
+        Begun::SignedIn(signed_in) => go_on(app, &signed_in, &onward.path()),
+        Begun::AskCode => wait(CODE),
+        Begun::Enrol => wait(ENROL),
+        Begun::Void => return Ok(None),
+    };
+    tx.commit().await?;
+    Ok(Some(response))
 }
 
 /// Gives the browser the cookies of a session that has begun, and sends it on.

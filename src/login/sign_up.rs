@@ -19,7 +19,7 @@ use crate::{
         user::User,
     },
     store::{
-        StoreError, account, audit, credential,
+        StoreError, Tx, account, audit, credential,
         link::{self, LinkPurpose},
     },
 };
@@ -52,14 +52,14 @@ pub fn email_of<'a>(app: &App, purpose: &'a LinkPurpose) -> Option<&'a str> {
 }
 
 /// Makes the account. Whoever has the link reads mails at its address, so the address is verified; whoever has just chosen the
-/// password has proven who they are.
+/// password has proven who they are. It is theirs once the transaction is committed: to sign in belongs to it, since the link is spent.
 pub async fn create(
     app: &App,
     digest: &Digest,
     person: NewPerson,
     device: &Device,
     now: DateTime<Utc>,
-) -> Result<Proof, LinkError> {
+) -> Result<(Tx, Proof), LinkError> {
     let open = link::find(&mut app.store.read().await?, digest, now).await?.ok_or(LinkError::Spent)?;
     let email = email_of(app, &open.purpose).ok_or(LinkError::Spent)?;
     let mut user = User {
@@ -89,6 +89,5 @@ pub async fn create(
     let version = credential::set_password(&mut tx, &PasswordCredential { user: user.id.clone(), phc }, now).await?;
     let entry = AuditEntry::new(Event::UserCreated).user(&user.id).personal(device.personal());
     audit::record(&mut tx, &entry, now).await?;
-    tx.commit().await?;
-    Ok(password::proof(user, version, now))
+    Ok((tx, password::proof(user, version, now)))
 }

@@ -72,15 +72,16 @@ impl Refusal {
 }
 
 impl TryFrom<LoginError> for Refusal {
-    type Error = LoginError;
+    type Error = ErrorPage;
 
-    /// What the person may know of it; the error itself where it is ours.
-    fn try_from(error: LoginError) -> Result<Self, LoginError> {
+    /// What the person may know of it; a page of its own where it is ours.
+    fn try_from(error: LoginError) -> Result<Self, ErrorPage> {
         match error {
             LoginError::Invalid => Ok(Self::Mismatch),
             LoginError::Throttled(throttled) => Ok(Self::Throttled(whole_seconds(throttled.retry_after))),
             LoginError::Busy => Ok(Self::Busy),
-            LoginError::Hash(_) | LoginError::Store(_) => Err(error),
+            LoginError::Hash(error) => Err(ErrorPage::broken(&error)),
+            LoginError::Store(error) => Err(error.into()),
         }
     }
 }
@@ -200,7 +201,7 @@ async fn take(
                 None => Refusal::Mismatch,
             }
         }
-        Err(error) => Refusal::try_from(error).map_err(|error| ErrorPage::broken(&error))?,
+        Err(error) => Refusal::try_from(error)?,
     };
     Ok(show(app, visitor, frame, &purpose, &Filled { username, refusal: Some(refusal) }))
 }

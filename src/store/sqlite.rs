@@ -181,3 +181,54 @@ fn create_folder(folder: &Path) -> std::io::Result<()> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn run(writer: &mut Writer, sql: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::query(sql).execute(writer.connection()?).await.map(drop)
+    }
+
+    #[tokio::test]
+    async fn a_full_file_refuses_what_does_not_fit_and_works_on_when_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::new(&format!("sqlite://{}", folder.path().join("full.db").display())).unwrap();
+        let rows = async || {
+            let mut reader = sqlite.read().await.unwrap();
+            let counted = sqlx::query_scalar("SELECT COUNT(*) FROM stored").fetch_one(reader.connection().unwrap());
+            counted.await.unwrap_or(-1_i64)
+        };
+        let mut writer = sqlite.write().await.unwrap();
+        run(&mut writer, "CREATE TABLE stored (bytes BLOB NOT NULL)").await.unwrap();
+        writer.commit().await.unwrap();
+
+        let store_two = async || {
+            let mut writer = sqlite.write().await?;
+            run(&mut writer, "INSERT INTO stored VALUES (randomblob(100))").await?;
+            run(&mut writer, "INSERT INTO stored VALUES (randomblob(9000))").await?;
+            writer.commit().await?;
+            Ok::<_, StoreError>(())
+        };
+        let mut writer = sqlite.write().await.unwrap();
+        run(&mut writer, "PRAGMA max_page_count = 20").await.unwrap();
+        drop(writer);
+        let mut stored = 0;
+        let refused = loop {
+            match store_two().await {
+                Ok(()) => stored += 2,
+                Err(error) => break error,
+            }
+        };
+        assert!(stored > 0 && refused.to_string().contains("full"), "{stored}: {refused}");
+        assert_eq!(rows().await, stored, "the first of the two is not there without the second");
+        assert!(store_two().await.is_err());
+        assert_eq!(rows().await, stored);
+
+        let mut writer = sqlite.write().await.unwrap();
+        run(&mut writer, "PRAGMA max_page_count = 2000").await.unwrap();
+        drop(writer);
+        store_two().await.unwrap();
+        assert_eq!(rows().await, stored + 2);
+    }
+}

@@ -206,19 +206,19 @@ async fn without_its_row_nothing_happens_and_everything_can_be_tried_again() {
     let login = browser.authorize("app", &[]).await;
 
     take_trail_away(&server).await;
-    browser.log_in(&login, ADA).await.assert_page(500);
+    browser.log_in(&login, ADA).await.assert_page(503);
     assert_eq!(server.count("session").await, 0);
     bring_trail_back(&server).await;
     let consent = browser.log_in(&login, ADA).await;
 
     take_trail_away(&server).await;
-    browser.submit(&consent, &[("approve", "1")]).await.assert_page(500);
+    browser.submit(&consent, &[("approve", "1")]).await.assert_page(503);
     assert_eq!(server.count("consent").await, 0);
     bring_trail_back(&server).await;
     let code = browser.submit(&consent, &[("approve", "1")]).await.assert_code();
 
     take_trail_away(&server).await;
-    browser.get(&authorize_path("app", &[])).await.assert_page(500);
+    browser.get(&authorize_path("app", &[])).await.assert_page(503);
     assert_eq!((server.count("person_grant").await, server.count("authorization_code").await), (1, 1));
     server.exchange("app", &code).await.assert_error(503, "temporarily_unavailable");
     assert_eq!(server.count("refresh_token").await, 0);
@@ -235,7 +235,7 @@ async fn without_its_row_nothing_happens_and_everything_can_be_tried_again() {
     revoked.assert_error(503, "temporarily_unavailable");
     assert_eq!(server.count("revocation").await, 0);
     let question = browser.open("/logout").await;
-    browser.submit(&question, &[("confirm", "1")]).await.assert_page(500);
+    browser.submit(&question, &[("confirm", "1")]).await.assert_page(503);
     assert_eq!(server.count("session WHERE ended_at IS NULL").await, 1);
     let mut tx = server.app.store.write().await.unwrap();
     let purpose = LinkPurpose::ChoosePassword(ada.id);

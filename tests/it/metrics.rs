@@ -62,7 +62,7 @@ async fn an_event_counts_once_it_is_durable() {
     server.database.execute("ALTER TABLE audit_event RENAME TO gone").await;
     let mut browser = server.browser();
     let login = browser.open("/login").await;
-    assert_eq!(browser.log_in(&login, "ada@example.com").await.status, 500);
+    assert_eq!(browser.log_in(&login, "ada@example.com").await.status, 503);
     assert!(!scrape(&server, &[]).await.text().contains("login.succeeded"));
     server.database.execute("ALTER TABLE gone RENAME TO audit_event").await;
     browser.log_in(&login, "ada@example.com").await;

@@ -137,7 +137,7 @@ async fn confirm(
             Some(response) => return Ok(response),
             None => Refusal::Mismatch,
         },
-        Err(error) => Refusal::try_from(error).map_err(|error| ErrorPage::broken(&error))?,
+        Err(error) => Refusal::try_from(error)?,
     };
     Ok(show(app, visitor, frame, (&user, place), Some(refusal)))
 }

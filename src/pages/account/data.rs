@@ -155,7 +155,7 @@ async fn take(
                     drop(tx);
                     return Ok(show(app, visitor, frame, &owner, Some(Problem::LastAdministrator)));
                 }
-                Err(error @ DeleteError::Store(_)) => return Err(ErrorPage::broken(&error)),
+                Err(DeleteError::Store(error)) => return Err(error.into()),
             }
             tx.commit().await?;
             let mut response = go_to(DELETED);

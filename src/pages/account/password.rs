@@ -155,10 +155,9 @@ async fn change(
                 }
                 Err(ChangeError::New(error)) => Problem::New(error),
                 Err(ChangeError::Hash(HashError::Busy)) => Problem::Present(Refusal::Busy),
-                Err(ChangeError::Present(error)) => {
-                    Problem::Present(Refusal::try_from(error).map_err(|error| ErrorPage::broken(&error))?)
-                }
-                Err(error @ (ChangeError::Hash(_) | ChangeError::Store(_))) => return Err(ErrorPage::broken(&error)),
+                Err(ChangeError::Present(error)) => Problem::Present(Refusal::try_from(error)?),
+                Err(ChangeError::Hash(error)) => return Err(ErrorPage::broken(&error)),
+                Err(ChangeError::Store(error)) => return Err(error.into()),
             }
         }
     };

@@ -255,7 +255,7 @@ async fn enrol(app: &App, visitor: &Visitor, Owner { session, user }: Owner, off
             Ok(Enrolled { signed_in, codes }) => (go_on(app, &signed_in, &codes_page), codes),
             // Both are seen anew, and lead to where it can be proved who is there.
             Err(EnrolError::AlreadyEnrolled | EnrolError::Void) => return Ok(go_to(Place::SecondFactor.path())),
-            Err(error @ EnrolError::Store(_)) => return Err(ErrorPage::broken(&error)),
+            Err(EnrolError::Store(error)) => return Err(error.into()),
         }
     };
     let cookie = recovery_codes::cookie(app, visitor, &user.id, &codes);

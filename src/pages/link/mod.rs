@@ -140,13 +140,14 @@ impl Problem {
 }
 
 /// What the person may know of an error; the page that ends it where there is nothing to do again.
-fn problem(error: &LinkError) -> Result<Problem, ErrorPage> {
+fn problem(error: LinkError) -> Result<Problem, ErrorPage> {
     match error {
         LinkError::Spent | LinkError::AdministratorExists => Err(ErrorPage::spent_link()),
         LinkError::Taken => Ok(Problem::Taken),
-        LinkError::Refused(error) => Ok(Problem::Password(*error)),
+        LinkError::Refused(error) => Ok(Problem::Password(error)),
         LinkError::Hash(HashError::Busy) => Ok(Problem::Busy),
-        LinkError::Hash(_) | LinkError::Store(_) => Err(ErrorPage::broken(error)),
+        LinkError::Hash(error) => Err(ErrorPage::broken(&error)),
+        LinkError::Store(error) => Err(error.into()),
     }
 }
 
@@ -237,7 +238,7 @@ impl From<Problem> for Failed {
 
 impl From<LinkError> for Failed {
     fn from(error: LinkError) -> Self {
-        problem(&error).map_or_else(Self::Page, Self::Again)
+        problem(error).map_or_else(Self::Page, Self::Again)
     }
 }
 

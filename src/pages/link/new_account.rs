@@ -15,10 +15,12 @@ use crate::{
         profile::{OwnClaim, Profile, ProfileError},
     },
     http::{
+        error_page::ErrorPage,
         form::Parameters,
         frame::Frame,
         headers::{CLIENT_FORM_POLICY, PAGE_POLICY, page},
-        sign_in::{Onward, sign_in},
+        session,
+        sign_in::{Onward, sign_in_within},
         visitor::Visitor,
     },
     login::sign_up::{NewPerson, create},
@@ -97,9 +99,10 @@ pub(super) async fn make(
     (link, form): (&Link, &Parameters),
 ) -> Result<Response, Failed> {
     let person = parse(form, frame.language().tag())?;
-    let proof = create(app, &link.digest, person, &visitor.device, app.clock.now()).await?;
-    let signed_in = sign_in(app, visitor, headers, &proof, &link.onward).await?;
-    // Within this moment an operator disabled the account, or set another password.
+    let present = session::present(app, headers).await.map_err(ErrorPage::from)?;
+    let (tx, proof) = create(app, &link.digest, person, &visitor.device, app.clock.now()).await?;
+    let signed_in = sign_in_within(app, tx, visitor, (&proof, present), &link.onward).await?;
+    // Nobody else knows of the account yet, so the proof counts.
     Ok(signed_in.unwrap_or_else(|| go_to("/login")))
 }
 

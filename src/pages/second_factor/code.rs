@@ -196,7 +196,7 @@ async fn take(
         Err(CodeError::Void) => return Ok(go_to(&purpose.onward().by("/login"))),
         Err(CodeError::Wrong) => Refusal::Mismatch,
         Err(CodeError::Throttled(throttled)) => Refusal::Throttled(whole_seconds(throttled.retry_after)),
-        Err(error @ CodeError::Store(_)) => return Err(ErrorPage::broken(&error)),
+        Err(CodeError::Store(error)) => return Err(error.into()),
     };
     let kind = if form.has("recovery") { Kind::Recovery } else { Kind::App };
     let question = Question { purpose: &purpose, subject: &subject, kind, refusal: Some(refusal) };

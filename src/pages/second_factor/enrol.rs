@@ -208,7 +208,7 @@ async fn take(
         // By another page that was open, or by somebody else: then a code of that one is asked for.
         Err(EnrolError::AlreadyEnrolled) => Ok(go_to(&purpose.onward().by(CODE))),
         Err(EnrolError::Void) => Ok(go_to(&purpose.onward().by("/login"))),
-        Err(error @ EnrolError::Store(_)) => Err(ErrorPage::broken(&error)),
+        Err(EnrolError::Store(error)) => Err(error.into()),
     }
 }
 

@@ -374,7 +374,7 @@ async fn a_broken_database_counts_no_failure() {
     everywhere("", async |server, _| {
         server.database.execute("ALTER TABLE audit_event RENAME TO audit_event_away").await;
         for _ in 0..8 {
-            assert_eq!(try_password(server, ADA, WRONG).await, 500);
+            assert_eq!(try_password(server, ADA, WRONG).await, 503);
         }
         server.database.execute("ALTER TABLE audit_event_away RENAME TO audit_event").await;
         for _ in 0..5 {

@@ -7,7 +7,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-use super::machine::Machine;
+use super::{machine::Machine, running::Running};
 
 /// What stands between a server and its database. SQLite is a file: there somebody else holds the write lock.
 enum Line {
@@ -94,6 +94,11 @@ async fn without_its_database_a_server_says_so_does_nothing_and_comes_back_by_it
     for (status, answer) in [first, second] {
         assert_eq!((status, answer["error"].as_str()), (503, Some("temporarily_unavailable")), "{answer}");
     }
+    if line.cuts_reading() {
+        for page in ["/authorize?client_id=other&response_type=code", "/link?t=abc", "/logout?client_id=other"] {
+            assert_eq!(server.get(page).await.0, 503, "{page}");
+        }
+    }
     assert_eq!(ready_status, if line.cuts_reading() { 503 } else { 200 });
     assert_eq!(server.get("/healthz").await.0, 200);
     // What is in memory is told as ever.
@@ -105,8 +110,46 @@ async fn without_its_database_a_server_says_so_does_nothing_and_comes_back_by_it
     assert!(before < issued(&server, &secret).await, "it counts on");
 }
 
+/// No file of the process may grow beyond this many bytes, as on a full disk.
+fn let_files_grow_to(server: &Running, bytes: &str) {
+    let limit = format!("--fsize={bytes}:unlimited");
+    let limit = std::process::Command::new("prlimit").args(["--pid", &server.pid(), &limit]).status();
+    assert!(limit.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_a_server_refuses_and_goes_on_when_there_is_room() {
+    let machine = Machine::migrated().await;
+    if !machine.setting("DATABASE__URL").starts_with("sqlite:") {
+        // PostgreSQL's disk is not ours.
+        return;
+    }
+    let add = ["client", "add", "service", "--grant", "client_credentials"];
+    let secret = machine.json(&add)["client_secret"].as_str().unwrap().to_owned();
+    let server = Running::start_within_limits(&machine).await;
+    let before = issued(&server, &secret).await;
+    let mut answered = 0;
+
+    let_files_grow_to(&server, "200000");
+    let refused = loop {
+        match server.client_token("service", &secret).await {
+            (200, _) => answered += 1,
+            refused => break refused,
+        }
+        assert!(answered < 10_000);
+    };
+    assert_eq!((refused.0, refused.1["error"].as_str()), (503, Some("temporarily_unavailable")), "{refused:?}");
+    assert_eq!(server.client_token("service", &secret).await.0, 503);
+    assert_eq!(server.get("/healthz").await.0, 200);
+    assert_eq!(server.get("/.well-known/jwks.json").await.0, 200);
+    assert_eq!(server.get("/login").await.0, 200);
+
+    let_files_grow_to(&server, "unlimited");
+    assert_eq!(issued(&server, &secret).await, before + answered + 1, "what was answered counts, and nothing else");
+}
+
 /// How many tokens the server says that it issued, durably, with one more.
-async fn issued(server: &super::running::Running, secret: &str) -> u64 {
+async fn issued(server: &Running, secret: &str) -> u64 {
     assert_eq!(server.client_token("service", secret).await.0, 200);
     let (_, metrics) = server.get("/metrics").await;
     let line = metrics.lines().find(|line| line.contains("event=\"client_token.issued\"")).unwrap().to_owned();

@@ -35,12 +35,31 @@ impl Running {
     }
 
     pub async fn start_with(machine: &Machine, arguments: &[&str]) -> Self {
+        Self::start_command(machine, machine.command(arguments)).await
+    }
+
+    /// Whose process is not ended when a file may not grow.
+    pub async fn start_within_limits(machine: &Machine) -> Self {
+        let script = r#"trap '' XFSZ; exec "$0" serve"#;
+        let program = machine.command(&[]);
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", script]).arg(program.get_program()).current_dir(machine.folder());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Self::start_command(machine, command).await
+    }
+
+    async fn start_command(machine: &Machine, mut command: std::process::Command) -> Self {
         // Several on one database have files of their own.
         let name = machine.setting("LISTEN").replace(['.', ':'], "-");
         let folder = machine.folder().join("output").join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let file = |name| File::create(folder.join(name)).unwrap();
-        let child = machine.command(arguments).stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap();
+        let child = command.stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap();
         let mut http = Client::builder().redirect(Policy::none()).no_proxy();
         let mut issuer = format!("http://{}", machine.setting("LISTEN"));
         if let Some(file) = machine.find("TLS__CERTIFICATE_FILE") {
@@ -108,9 +127,13 @@ impl Running {
         assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "it did not come to be so: {}", self.log());
     }
 
+    pub fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
     /// Sends a signal, as a service manager does.
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
+        let pid = self.pid();
         let sent = std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap();
         assert!(sent.success());
     }

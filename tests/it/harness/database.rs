@@ -89,6 +89,34 @@ impl Database {
         }
     }
 
+    /// The names of all tables.
+    pub async fn tables(&self) -> Vec<String> {
+        if self.is_sqlite() {
+            let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
+            sqlx::query_scalar(sql).fetch_all(&mut self.sqlite().await).await.unwrap()
+        } else {
+            let sql = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename";
+            sqlx::query_scalar(sql).fetch_all(&mut self.postgres().await).await.unwrap()
+        }
+    }
+
+    /// The rows of a table, each as one text, in the order of these.
+    pub async fn rows_as_text(&self, table: &str) -> Vec<String> {
+        if self.is_sqlite() {
+            let mut connection = self.sqlite().await;
+            let columns: Vec<String> = sqlx::query_scalar("SELECT 'quote(' || name || ')' FROM pragma_table_info($1)")
+                .bind(table)
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+            let sql = format!("SELECT {} FROM {table} ORDER BY 1", columns.join(" || ',' || "));
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap()
+        } else {
+            let sql = format!("SELECT t::text FROM {table} t ORDER BY 1");
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut self.postgres().await).await.unwrap()
+        }
+    }
+
     /// Whether this text stands anywhere in the database.
     pub async fn contains(&self, text: &str) -> bool {
         if self.is_sqlite() {
@@ -97,11 +125,7 @@ impl Database {
             let mut found = files.into_iter().flatten();
             return found.any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()));
         }
-        let tables: Vec<String> =
-            sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'")
-                .fetch_all(&mut self.postgres().await)
-                .await
-                .unwrap();
+        let tables = self.tables().await;
         let hex = text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         for table in tables {
             let filter = format!("{table} t WHERE strpos(t::text, '{text}') > 0 OR strpos(t::text, '{hex}') > 0");

@@ -6,6 +6,7 @@ mod certificate;
 mod client;
 mod crowd;
 mod database;
+mod disk;
 mod forge;
 mod log;
 mod redis;
@@ -53,6 +54,7 @@ pub use self::{
     client::{CHALLENGE, REDIRECT_URI, SECRET, TestClient, VERIFIER, confidential, native, public},
     crowd::{CROWD, form_request, one_success},
     database::{AuditRow, Database},
+    disk::Disk,
     forge::{Forger, b64, merge},
     log::Log,
     redis::TestRedis,

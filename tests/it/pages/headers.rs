@@ -138,7 +138,7 @@ async fn what_goes_wrong_is_logged_under_the_name_of_its_request_and_without_its
     server.database.execute("DROP TABLE link").await;
     let reply = server.get("/link?t=a-secret-of-somebody").await;
     drop(guard);
-    assert_eq!(reply.status, 500);
+    assert_eq!(reply.status, 503);
     let text = log.text();
     assert!(text.contains(reply.header("x-request-id").unwrap()) && text.contains("/link"), "{text}");
     assert!(!text.contains("a-secret"), "{text}");

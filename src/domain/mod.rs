@@ -3,6 +3,8 @@
 //! Everything here can be tested with plain values. What a request means, who may have what, and when a thing stops
 //! being valid is decided here; other rooms fetch, store and answer.
 
+use chrono::TimeDelta;
+
 pub mod api;
 pub mod audit_log;
 pub mod authorization;
@@ -27,3 +29,7 @@ pub mod throttle;
 pub mod token;
 pub mod totp;
 pub mod user;
+
+/// By how much the clocks of machines may differ. What was counted further ahead was counted before a clock was set back, and a
+/// count that only time can end must not wait for that time.
+pub const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(10);

@@ -12,6 +12,8 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
+use super::CLOCK_SKEW;
+
 /// The most requests of a quota. Up to here, and up to a day, no number below leaves what a double holds exactly: scripts in Redis
 /// reckon in doubles.
 const MAX_REQUESTS: u32 = 10_000_000;
@@ -131,7 +133,8 @@ impl Quota {
     /// Where a time lies among the fixed windows.
     pub fn moment(self, now: DateTime<Utc>) -> Moment {
         let (now, window) = (now.timestamp_millis(), i64::try_from(self.window).unwrap_or(i64::MAX));
-        Moment { window: now.div_euclid(window), elapsed: now.rem_euclid(window).unsigned_abs() }
+        let elapsed = now.rem_euclid(window).unsigned_abs();
+        Moment { window: now.div_euclid(window), elapsed, ahead: 1 + CLOCK_SKEW.num_milliseconds() / window }
     }
 
     /// Whether one more request may come.
@@ -175,6 +178,8 @@ pub struct Moment {
     pub window: i64,
     /// How long it has lasted, in milliseconds.
     pub elapsed: u64,
+    /// How many windows ahead another node may be.
+    pub ahead: i64,
 }
 
 /// How many requests there were.
@@ -188,13 +193,15 @@ pub struct Usage {
 
 impl Usage {
     /// What is left of it, once counted in `window`, at another moment; and that moment, which is never before its window: clocks of
-    /// several nodes differ, and time that seems to run backwards frees nothing.
+    /// several nodes differ a little, and time that seems to run backwards frees nothing.
     pub fn at(self, window: i64, moment: Moment) -> (Self, Moment) {
         match moment.window.checked_sub(window) {
             Some(0) => (self, moment),
             Some(1) => (Self { current: 0, previous: self.current }, moment),
             Some(ahead) if ahead > 1 => (Self::default(), moment),
-            Some(_) | None => (self, Moment { window, elapsed: 0 }),
+            Some(behind) if behind.saturating_neg() <= moment.ahead => (self, Moment { window, elapsed: 0, ..moment }),
+            // A clock was set back.
+            Some(_) | None => (Self::default(), moment),
         }
     }
 
@@ -411,11 +418,22 @@ mod tests {
     #[test]
     fn a_clock_that_is_behind_frees_nothing() {
         let usage = Usage { current: 5, previous: 5 };
-        let before = Moment { window: 6, elapsed: 59_999 };
+        let before = Moment { window: 6, elapsed: 59_999, ahead: 1 };
         let (same, moment) = usage.at(7, before);
-        assert_eq!((same, moment), (usage, Moment { window: 7, elapsed: 0 }));
+        assert_eq!((same, moment), (usage, Moment { window: 7, elapsed: 0, ahead: 1 }));
         assert!(!quota(10, 60).admits(same, moment));
-        assert_eq!(usage.at(i64::MIN, before).0, usage, "whatever the numbers");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_leaves_nobody_waiting_for_the_time_before() {
+        let usage = Usage { current: 5, previous: 5 };
+        assert_eq!(quota(10, 60).moment(at(0)).ahead, 1);
+        assert_eq!(quota(10, 1).moment(at(0)).ahead, 11, "ten seconds, and the window that has begun");
+        let moment = Moment { window: 6, elapsed: 1, ahead: 3 };
+        assert_eq!(usage.at(9, moment).0, usage);
+        for window in [10, 600, i64::MAX, i64::MIN] {
+            assert_eq!(usage.at(window, moment), (Usage::default(), moment));
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::{
     Counted, Failures, Verdict,
     room::{self, Key, digest},
 };
+use crate::domain::CLOCK_SKEW;
 
 /// Failures under each key.
 #[derive(Debug, Default)]
@@ -74,7 +75,8 @@ impl Counters {
 }
 
 fn get(counters: &HashMap<Key, Counter>, key: &Key, now: DateTime<Utc>) -> Failures {
-    let counter = counters.get(key).filter(|counter| now < counter.forget_at);
+    let counts = |counter: &&Counter| now < counter.forget_at && counter.failures.last <= now + CLOCK_SKEW;
+    let counter = counters.get(key).filter(counts);
     counter.map(|counter| counter.failures).unwrap_or_default()
 }
 

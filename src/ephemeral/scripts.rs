@@ -6,16 +6,17 @@ use redis::Script;
 
 /// `since`: the moment from which on this Redis forgot nothing. Noted anew whenever it may have forgotten something: the key is
 /// gone (flushed, or restarted without persistence), another process answers (restarted from an old snapshot, or a replica took
-/// over), or keys were evicted to save memory.
+/// over), keys were evicted to save memory, or our clock was set back since.
 const MEMORY: &str = "
     local function since(now)
         local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
         local evicted = string.match(redis.call('INFO', 'stats'), 'evicted_keys:(%d+)')
         local identity = run .. '/' .. evicted
         local known = redis.call('HMGET', KEYS[1], 'identity', 'since')
-        if known[1] == identity then return known[2], 0 end
+        local set_back = known[2] and tonumber(known[2]) > tonumber(now) + 10000000
+        if known[1] == identity and not set_back then return known[2], 0 end
         local since = now
-        if known[2] and tonumber(known[2]) > tonumber(now) then since = known[2] end
+        if known[2] and not set_back and tonumber(known[2]) > tonumber(now) then since = known[2] end
         redis.call('HSET', KEYS[1], 'identity', identity, 'since', since)
         return since, 1
     end
@@ -47,21 +48,31 @@ pub(super) static FIRST_USE: LazyLock<Script> = LazyLock::new(|| {
     ))
 });
 
+/// How many failures count under a key, and when the last of them was. Those that another clock noted more than
+/// [`CLOCK_SKEW`](crate::domain::CLOCK_SKEW) ahead, in microseconds, count no more. Times go through as they came, since Lua would
+/// round them when it writes them.
+const FOUND: &str = "
+    local function found(key, now)
+        local found = redis.call('HMGET', key, 'count', 'last', 'forget_at')
+        now = tonumber(now)
+        if not found[3] or tonumber(found[3]) <= now or tonumber(found[2]) > now + 10000000 then return 0, '0' end
+        return tonumber(found[1]), found[2]
+    end
+";
+
 /// ARGV: now. Count and last, or nothing.
 pub(super) static FAILURES: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local found = redis.call('HMGET', KEYS[1], 'count', 'last', 'forget_at')
-        if not found[3] or tonumber(found[3]) <= tonumber(ARGV[1]) then return {0, '0'} end
-        return {tonumber(found[1]), found[2]}",
-    )
+    Script::new(&format!(
+        "{FOUND}
+        local count, last = found(KEYS[1], ARGV[1])
+        return {{count, last}}"
+    ))
 });
 
-/// One more failure under a key. Times go through as they came, since Lua would round them when it writes them.
+/// One more failure under a key.
 const ADD: &str = "
     local function add(key, now, forget_at, time_to_live)
-        local found = redis.call('HMGET', key, 'count', 'last', 'forget_at')
-        local count, last = 0, '0'
-        if found[3] and tonumber(found[3]) > tonumber(now) then count, last = tonumber(found[1]), found[2] end
+        local count, last = found(key, now)
         redis.call('HSET', key, 'count', count + 1, 'last', now, 'previous', last, 'forget_at', forget_at)
         redis.call('HDEL', key, 'told')
         redis.call('PEXPIRE', key, time_to_live)
@@ -71,21 +82,20 @@ const ADD: &str = "
 
 /// ARGV: now, when to forget, milliseconds to live. Count and last before.
 pub(super) static ADD_FAILURE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&format!("{ADD} return add(KEYS[1], ARGV[1], ARGV[2], ARGV[3])")));
+    LazyLock::new(|| Script::new(&format!("{FOUND} {ADD} return add(KEYS[1], ARGV[1], ARGV[2], ARGV[3])")));
 
 /// ARGV: now, how many delays, each of them; then for each key how many failures are free, when to forget, milliseconds to live.
 /// How long to wait, and whether that is news; or 0 when the try was counted.
 pub(super) static ATTEMPT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(&format!(
-        "{ADD}
+        "{FOUND} {ADD}
         local now, delays = tonumber(ARGV[1]), tonumber(ARGV[2])
         local longest, slowest = 0, nil
         for i, key in ipairs(KEYS) do
-            local found = redis.call('HMGET', key, 'count', 'last', 'forget_at')
-            local beyond = -1
-            if found[3] and tonumber(found[3]) > now then beyond = tonumber(found[1]) - tonumber(ARGV[delays + 3 * i]) end
-            if beyond >= 0 then
-                local wait = tonumber(found[2]) + tonumber(ARGV[3 + math.min(beyond, delays - 1)]) - now
+            local count, last = found(key, now)
+            local beyond = count - tonumber(ARGV[delays + 3 * i])
+            if last ~= '0' and beyond >= 0 then
+                local wait = tonumber(last) + tonumber(ARGV[3 + math.min(beyond, delays - 1)]) - now
                 if wait > longest then longest, slowest = wait, key end
             end
         end
@@ -114,7 +124,7 @@ pub(super) static FORGET_FAILURES: LazyLock<Script> =
 
 /// ARGV: for each key how many requests there may be, the number of the fixed window, how long it has lasted, how long it lasts, and
 /// how long the key lives, times in milliseconds. Whether the request was counted (0 or 1), then for each key how many there are in the
-/// present window and were in the one before. The rules are those of `domain::rate`.
+/// present window and were in the one before. The rules are those of `domain::rate`, [`CLOCK_SKEW`](crate::domain::CLOCK_SKEW) among them.
 pub(super) static COUNT_REQUEST: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local counted, answer, windows = 1, {0}, {}
@@ -124,6 +134,7 @@ pub(super) static COUNT_REQUEST: LazyLock<Script> = LazyLock::new(|| {
             local current, previous = 0, 0
             local found = redis.call('HMGET', key, 'window', 'current', 'previous')
             local last = tonumber(found[1] or window)
+            if last > window + 1 + math.floor(10000 / length) then last = window - 2 end
             if last > window then window, elapsed = last, 0 end
             if last == window then current, previous = tonumber(found[2] or 0), tonumber(found[3] or 0) end
             if last == window - 1 then previous = tonumber(found[2]) end

@@ -14,6 +14,7 @@ use super::error::OAuthError;
 use crate::{
     app::{App, Issuer},
     domain::{
+        CLOCK_SKEW,
         client::{Client, StoredSecret},
         credential::Password,
         event::{AuditEntry, Event},
@@ -31,8 +32,6 @@ use crate::{
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// How far ahead an assertion may expire: its `jti` is remembered that long.
 const MAX_ASSERTION_LIFETIME: TimeDelta = TimeDelta::hours(1);
-/// How far clocks may differ.
-const SKEW: TimeDelta = TimeDelta::seconds(10);
 /// What is told to whoever guesses a client's secret.
 const GUESSED: &str = "there were too many wrong secrets for this client from this address; try again later";
 /// The longest `jti` that is remembered, in bytes.
@@ -335,13 +334,13 @@ fn judge<'a>(
     }
     let expires_at = time(claims.exp).ok_or("exp of the client assertion is not a time")?;
     // The bounds are moved, not the claims, which may lie at the end of time.
-    if expires_at <= now - SKEW {
+    if expires_at <= now - CLOCK_SKEW {
         return Err("the client assertion has expired");
     }
-    if expires_at > now + MAX_ASSERTION_LIFETIME + SKEW {
+    if expires_at > now + MAX_ASSERTION_LIFETIME + CLOCK_SKEW {
         return Err("the client assertion expires more than an hour ahead");
     }
-    let early = |seconds: Option<i64>| seconds.is_some_and(|at| time(at).is_none_or(|at| at > now + SKEW));
+    let early = |seconds: Option<i64>| seconds.is_some_and(|at| time(at).is_none_or(|at| at > now + CLOCK_SKEW));
     if early(claims.iat) || early(claims.nbf) {
         return Err("the client assertion is not valid yet");
     }
@@ -351,7 +350,7 @@ fn judge<'a>(
     // Each of the rules above names a moment before which it would have refused.
     let begin = [claims.iat, claims.nbf].into_iter().flatten().filter_map(time);
     let begin = begin.fold(expires_at - MAX_ASSERTION_LIFETIME, DateTime::max);
-    Ok(Usable { jti, from: begin - SKEW, until: expires_at + SKEW })
+    Ok(Usable { jti, from: begin - CLOCK_SKEW, until: expires_at + CLOCK_SKEW })
 }
 
 /// Refuses clients that did not prove who they are, where that is not enough.

@@ -5,8 +5,11 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use countersign::{
     clock::Clock,
-    domain::throttle::{self, DELAYS, Free, Pressure},
-    ephemeral::{Counted, Ephemeral, FirstUse, Redis, SingleUse, Verdict},
+    domain::{
+        rate::Quota,
+        throttle::{self, DELAYS, Free, Pressure},
+    },
+    ephemeral::{Counted, Ephemeral, FirstUse, Metered, Redis, SingleUse, Verdict},
     master_key::MasterKey,
     random::Random,
 };
@@ -178,6 +181,41 @@ async fn tries_wait_longer_each_time_and_a_refused_one_changes_nothing() {
         assert_eq!(counters.attempt(&under, clock.now()).await, Verdict::Counted);
     })
     .await;
+}
+
+#[tokio::test]
+async fn after_the_clock_was_set_back_nobody_waits_for_the_time_before() {
+    let metered = [Metered { key: "key".to_owned(), quota: Quota::new(2, Duration::from_mins(1)).unwrap() }];
+    both(async |counters, clock| {
+        let under = [under("key", 2)];
+        for _ in 0..2 {
+            assert_eq!(counters.attempt(&under, clock.now()).await, Verdict::Counted);
+            assert!(counters.count_request(&metered, clock.now()).await.admitted);
+        }
+        // A little, as from one node to another, frees nothing.
+        clock.advance(TimeDelta::seconds(-9));
+        assert!(matches!(counters.attempt(&under, clock.now()).await, Verdict::TooEarly { .. }));
+        assert!(!counters.count_request(&metered, clock.now()).await.admitted);
+        clock.advance(TimeDelta::days(-1));
+        assert_eq!(counters.failures("key", clock.now()).await.count, 0);
+        assert_eq!(counters.attempt(&under, clock.now()).await, Verdict::Counted);
+        assert!(counters.count_request(&metered, clock.now()).await.admitted);
+        assert_eq!(counters.failures("key", clock.now()).await.count, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_redis_that_was_known_before_the_clock_was_set_back_is_relied_on_soon() {
+    let redis = TestRedis::shared();
+    let nodes = Nodes::on(&redis);
+    let node = nodes.settled_node().await;
+    assert_eq!(nodes.use_now(&node, "before").await, FirstUse::First);
+    nodes.clock.advance(TimeDelta::days(-1));
+    assert!(matches!(nodes.use_now(&node, "before").await, FirstUse::Replayed));
+    assert!(matches!(nodes.use_now(&node, "new").await, FirstUse::Unsure { .. }));
+    nodes.clock.advance(TimeDelta::seconds(11));
+    assert_eq!(nodes.use_now(&node, "new").await, FirstUse::First);
 }
 
 #[tokio::test]

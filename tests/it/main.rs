@@ -8,6 +8,7 @@ mod audit;
 mod audit_log;
 mod bad_input;
 mod cli;
+mod clock;
 mod docs;
 mod docs_security;
 mod ephemeral;

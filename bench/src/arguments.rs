@@ -13,6 +13,9 @@ usage: cargo run --release -p countersign-bench -- [OPTION]…
 
   --quick            fewer requests and rounds: a first impression
   --only NAME[,…]    only these rows (--list names them)
+  --all              the long rows, too: several nodes, PostgreSQL, Redis, and a million people
+  --postgres URL     where the long rows make databases; --redis URL, what their nodes share. Without them
+                     COUNTERSIGN_TEST_DATABASE and COUNTERSIGN_TEST_REDIS name them
   --list             print the names of the rows and end
   --strict           exit status 1 when a limit is missed
   --pause            wait for Enter when the server is ready, so that a profiler can be attached to its process id
@@ -40,7 +43,10 @@ pub struct Options {
     pub quick: bool,
     pub strict: bool,
     pub pause: bool,
-    /// Empty: all of them.
+    pub all: bool,
+    pub postgres: Option<String>,
+    pub redis: Option<String>,
+    /// Empty: all of them that are not long.
     pub only: Vec<Name>,
     pub server: Option<PathBuf>,
 }
@@ -53,6 +59,13 @@ pub struct Other {
     /// The client's `Authorization` header line.
     pub client: String,
     pub scope: Option<String>,
+}
+
+impl Options {
+    /// Whether this row is wanted.
+    pub fn measures(&self, name: Name) -> bool {
+        if self.only.is_empty() { self.all || !name.is_long() } else { self.only.contains(&name) }
+    }
 }
 
 impl Task {
@@ -69,6 +82,9 @@ impl Task {
                 "--quick" => options.quick = true,
                 "--strict" => options.strict = true,
                 "--pause" => options.pause = true,
+                "--all" => options.all = true,
+                "--postgres" => options.postgres = Some(value()?),
+                "--redis" => options.redis = Some(value()?),
                 "--server" => options.server = Some(PathBuf::from(value()?).canonicalize()?),
                 "--only" => {
                     for name in value()?.split(',') {
@@ -108,6 +124,11 @@ mod tests {
         };
         assert!(options.quick && options.strict && !options.pause);
         assert_eq!(options.only, [Name::Jwks, Name::Refresh, Name::Login]);
+        assert!(options.measures(Name::Jwks) && !options.measures(Name::Discovery));
+        let long = |line| matches!(parse(line), Ok(Task::Countersign(options)) if options.measures(Name::TwoNodes));
+        assert!(
+            !long("") && long("--all") && long("--only two_nodes --postgres postgres://localhost/x --redis redis://x")
+        );
         assert!(matches!(parse("--empty-handler"), Ok(Task::EmptyHandler)));
         assert!(matches!(parse("--against http://localhost:1/t --pid 1 --pid 2 --client a:b:c"),
             Ok(Task::Other(_, other)) if other.processes.len() == 2 && other.client == basic("a", "b:c")));

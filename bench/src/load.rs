@@ -10,7 +10,7 @@ use crate::{
     http::{Address, Connection, Response},
 };
 
-/// Connections that are used at the same time.
+/// Connections to one server that are used at the same time.
 pub const CONNECTIONS: usize = 16;
 
 /// The longest time that one sample may take.
@@ -26,8 +26,13 @@ pub struct Load {
 impl Load {
     /// Opens the connections and sends one request on each, so that none is new to the server when it counts.
     pub async fn open(address: &Address, processes: &[Pid], first: &[u8]) -> Result<Self> {
+        Self::open_all(std::slice::from_ref(address), processes, first).await
+    }
+
+    /// As many to each of several servers: who adds a node has more to do, and not less for each of them.
+    pub async fn open_all(addresses: &[Address], processes: &[Pid], first: &[u8]) -> Result<Self> {
         let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS {
+        for address in addresses.iter().flat_map(|address| std::iter::repeat_n(address, CONNECTIONS)) {
             let mut connection = Connection::open(address).await?;
             connection.exchange(first).await?;
             connections.push(connection);
@@ -44,10 +49,11 @@ impl Load {
         right: fn(&Response) -> bool,
     ) -> Result<f64> {
         let requests = requests.into();
+        let count = self.connections.len();
         let lanes = self.connections.drain(..).enumerate().map(|(lane, mut connection)| {
             let requests = Arc::clone(&requests);
             async move {
-                for request in requests.iter().cycle().take(total).skip(lane).step_by(CONNECTIONS) {
+                for request in requests.iter().cycle().take(total).skip(lane).step_by(count) {
                     let response = connection.exchange(request).await?;
                     if !right(&response) {
                         return Err(response.unexpected());

@@ -9,11 +9,14 @@ mod baseline;
 mod browser;
 mod child;
 mod cpu;
+mod crowd;
 mod empty;
+mod fleet;
 mod http;
 mod load;
 mod rows;
 mod server;
+mod services;
 mod table;
 
 use std::{env, io, process::ExitCode, time::Duration};
@@ -29,6 +32,7 @@ use crate::{
     baseline::Baseline,
     rows::{Bench, Name, Size},
     server::Server,
+    services::Services,
     table::Table,
 };
 
@@ -45,7 +49,7 @@ for `validation`, that this process spent on one token. Measured and compared ar
 the median of the rounds' results, `rounds` are the lowest and the highest of them.";
 
 /// The longest time that all rows together may take.
-const LONGEST_RUN: Duration = Duration::from_mins(30);
+const LONGEST_RUN: Duration = Duration::from_hours(1);
 
 fn main() -> ExitCode {
     let task = match Task::parse(env::args().skip(1)) {
@@ -82,7 +86,7 @@ fn run(task: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         tokio::select! {
-            done = timeout(LONGEST_RUN, task) => done.map_err(|_| fail("not done after half an hour"))?,
+            done = timeout(LONGEST_RUN, task) => done.map_err(|_| fail("not done after an hour"))?,
             _ = interrupt.recv() => Err(fail("interrupted")),
             _ = terminate.recv() => Err(fail("terminated")),
         }
@@ -99,10 +103,11 @@ async fn countersign(options: &Options) -> Result<ExitCode> {
     eprintln!("setting up in {}", server.folder().display());
     server.start().await?;
     let guests = server.furnish()?;
-    let mut bench = Bench { server, guests, baseline: Baseline::new(size.baseline)?, size };
+    let services = Services::find(options.postgres.clone(), options.redis.clone());
+    let mut bench = Bench { server, guests, baseline: Baseline::new(size.baseline)?, size, services, crowd: None };
     let mut table = Table::default();
     let mut announced = None;
-    for name in Name::ALL.into_iter().filter(|name| options.only.is_empty() || options.only.contains(name)) {
+    for name in Name::ALL.into_iter().filter(|name| options.measures(*name)) {
         let pid = bench.server.pid().ok();
         if pid.is_some() && pid != announced {
             eprintln!("the server is process {}", bench.server.pid()?);

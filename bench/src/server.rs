@@ -27,13 +27,16 @@ use crate::{
 /// How long the server may take until it is ready.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The database of a server that has one of its own.
+const DATABASE: &str = "bench.db";
+
 /// The client's only redirect URI. Nothing is ever sent there.
 pub const REDIRECT_URI: &str = "https://app.bench.example/callback";
 /// The API that the client asks for, and its scope.
 pub const API: &str = "https://api.bench.example";
 pub const API_SCOPE: &str = "bench.read";
 
-/// A provider with its folder. Dropping it stops the one and removes the other.
+/// A provider, or a node of one, with its folder. Dropping it stops the one and removes the other.
 #[derive(Debug)]
 pub struct Server {
     // Dropped in this order: first the process, then its files.
@@ -41,6 +44,22 @@ pub struct Server {
     folder: TempDir,
     binary: PathBuf,
     port: u16,
+    /// By the names of their variables, without what all of them begin with.
+    settings: Vec<(&'static str, String)>,
+}
+
+/// A provider as its apps and people see it.
+#[derive(Clone, Debug)]
+pub struct Site {
+    pub address: Address,
+    pub guests: Guests,
+}
+
+impl Site {
+    /// The bytes of a request of the registered client to the token endpoint or its like.
+    pub fn client_post(&self, path: &str, body: &str) -> Vec<u8> {
+        self.address.post(path, &[&self.guests.client], body)
+    }
 }
 
 /// Whom the server knows after [`Server::furnish`].
@@ -57,8 +76,35 @@ impl Server {
         // Free at this moment; the server says so if somebody else was quicker.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let folder = TempDir::with_prefix("countersign-bench-")?;
-        fs::create_dir(folder.path().join("keys"))?;
-        Ok(Self { running: None, folder, binary, port })
+        let keys = folder.path().join("keys");
+        fs::create_dir(&keys)?;
+        let settings = vec![
+            ("ISSUER", Address::of_port(port).origin()),
+            ("DATABASE__URL", format!("sqlite://{}", folder.path().join(DATABASE).display())),
+            ("KEYS__DIR", keys.display().to_string()),
+        ];
+        Ok(Self { running: None, folder, binary, port, settings })
+    }
+
+    /// The same with another setting.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.settings.retain(|(known, _)| *known != name);
+        self.settings.push((name, value.into()));
+        self
+    }
+
+    /// Another node of the same provider, not started yet.
+    pub fn beside(&self) -> Result<Self> {
+        Ok(Self { settings: self.settings.clone(), ..Self::new(self.binary.clone())? })
+    }
+
+    pub fn binary(&self) -> PathBuf {
+        self.binary.clone()
+    }
+
+    /// The file of its SQLite database.
+    pub fn database(&self) -> PathBuf {
+        self.folder().join(DATABASE)
     }
 
     pub fn address(&self) -> Address {
@@ -142,11 +188,11 @@ impl Server {
         for (name, _) in env::vars_os().filter(|(name, _)| is_setting(name)) {
             command.env_remove(name);
         }
+        for (name, value) in &self.settings {
+            command.env(format!("COUNTERSIGN_{name}"), value);
+        }
         command
-            .env("COUNTERSIGN_ISSUER", self.address().origin())
             .env("COUNTERSIGN_LISTEN", format!("127.0.0.1:{}", self.port))
-            .env("COUNTERSIGN_DATABASE__URL", format!("sqlite://{}", self.folder().join("bench.db").display()))
-            .env("COUNTERSIGN_KEYS__DIR", self.folder().join("keys"))
             // Many sign in as one person here, all at once.
             .env("COUNTERSIGN_THROTTLE__ACCOUNT", "1000")
             .env("COUNTERSIGN_THROTTLE__ADDRESS", "1000");

@@ -9,12 +9,12 @@ use crate::{
     http::{Address, Response, form},
     load::Load,
     rows::{Bench, Size, rounds},
-    server::API_SCOPE,
+    server::{API_SCOPE, Site},
     table::{Figure, Limit},
 };
 
 pub async fn measure(bench: &Bench) -> Result<Figure> {
-    let subject = Subject { address: bench.address(), processes: bench.processes()?, request: request(bench) };
+    let subject = Subject { address: bench.address(), processes: bench.processes()?, request: request(&bench.site()) };
     subject.measure(&bench.baseline, bench.size, Limit::Times(1.15)).await
 }
 
@@ -27,8 +27,8 @@ pub async fn of_another(other: &Other, baseline: &Baseline, size: Size) -> Resul
 }
 
 /// One token request of the registered client.
-pub fn request(bench: &Bench) -> Vec<u8> {
-    bench.client_post("/token", &body(Some(API_SCOPE)))
+pub fn request(site: &Site) -> Vec<u8> {
+    site.client_post("/token", &body(Some(API_SCOPE)))
 }
 
 /// An answer with an access token.

@@ -7,14 +7,14 @@ use crate::{
 };
 
 pub async fn measure(bench: &Bench) -> Result<Figure> {
-    let mut person = Person::sign_in(bench).await?;
+    let mut person = Person::sign_in(&bench.site()).await?;
     let mut load = bench.load().await?;
     let signature = async || bench.baseline.signature();
     let exchange = async || {
         // A code lives for 60 s, so each round prepares its own; only the exchanges are counted.
         let mut requests = Vec::new();
         for _ in 0..bench.size.codes {
-            requests.push(person.exchange_request(bench).await?);
+            requests.push(person.exchange_request(&bench.site()).await?);
         }
         load.drive(requests, bench.size.codes, has_token).await
     };

@@ -27,6 +27,6 @@ pub async fn idle(bench: &mut Bench) -> Result<Figure> {
 /// Resident memory after many token requests.
 pub async fn loaded(bench: &Bench) -> Result<Figure> {
     let mut load = bench.load().await?;
-    load.drive([request(bench)], bench.size.loaded, has_token).await?;
+    load.drive([request(&bench.site())], bench.size.loaded, has_token).await?;
     Ok(Figure::alone("MiB", [cpu::resident_mib(&bench.processes()?)?], Limit::AtMost(60.0)))
 }

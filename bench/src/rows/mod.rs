@@ -1,14 +1,17 @@
 //! One file per row of the table, or per family of rows.
 
-mod client_credentials;
+mod audit;
+pub mod client_credentials;
 mod code_exchange;
+mod crowded;
 mod documents;
 mod login;
 mod memory;
-mod person;
+pub mod person;
 mod protected;
 mod ready;
 mod refresh;
+mod several;
 mod validation;
 
 use std::{str::FromStr, time::Duration};
@@ -18,10 +21,12 @@ use nix::unistd::Pid;
 use crate::{
     Error, Result,
     baseline::Baseline,
+    crowd::Crowd,
     fail,
     http::Address,
     load::Load,
-    server::{Guests, Server},
+    server::{Guests, Server, Site},
+    services::Services,
     table::{Figure, Round},
 };
 
@@ -42,10 +47,20 @@ pub enum Name {
     Refresh,
     Login,
     Validation,
+    AuditEvent,
+    AuditSealing,
+    TwoNodes,
+    ThreeNodes,
+    Postgres,
+    Redis,
+    CrowdedUserinfo,
+    CrowdedSessions,
+    CrowdedRefresh,
+    CrowdedMemory,
 }
 
 impl Name {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 22] = [
         Self::Ready,
         Self::IdleMemory,
         Self::ClientCredentials,
@@ -58,6 +73,16 @@ impl Name {
         Self::Refresh,
         Self::Login,
         Self::Validation,
+        Self::AuditEvent,
+        Self::AuditSealing,
+        Self::TwoNodes,
+        Self::ThreeNodes,
+        Self::Postgres,
+        Self::Redis,
+        Self::CrowdedUserinfo,
+        Self::CrowdedSessions,
+        Self::CrowdedRefresh,
+        Self::CrowdedMemory,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -74,6 +99,44 @@ impl Name {
             Self::Refresh => "refresh",
             Self::Login => "login",
             Self::Validation => "validation",
+            Self::AuditEvent => "audit_event",
+            Self::AuditSealing => "audit_sealing",
+            Self::TwoNodes => "two_nodes",
+            Self::ThreeNodes => "three_nodes",
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+            Self::CrowdedUserinfo => "crowded_userinfo",
+            Self::CrowdedSessions => "crowded_sessions",
+            Self::CrowdedRefresh => "crowded_refresh",
+            Self::CrowdedMemory => "crowded_memory",
+        }
+    }
+
+    /// Whether it takes minutes, or what others run: it is measured only by name, or with all.
+    pub fn is_long(self) -> bool {
+        match self {
+            Self::Ready
+            | Self::IdleMemory
+            | Self::ClientCredentials
+            | Self::LoadedMemory
+            | Self::Jwks
+            | Self::Discovery
+            | Self::Userinfo
+            | Self::Introspection
+            | Self::CodeExchange
+            | Self::Refresh
+            | Self::Login
+            | Self::Validation
+            | Self::AuditEvent
+            | Self::AuditSealing => false,
+            Self::TwoNodes
+            | Self::ThreeNodes
+            | Self::Postgres
+            | Self::Redis
+            | Self::CrowdedUserinfo
+            | Self::CrowdedSessions
+            | Self::CrowdedRefresh
+            | Self::CrowdedMemory => true,
         }
     }
 
@@ -92,6 +155,16 @@ impl Name {
             Self::Refresh => refresh::measure(bench).await,
             Self::Login => login::measure(bench).await,
             Self::Validation => validation::measure(bench).await,
+            Self::AuditEvent => audit::event(bench.size).await,
+            Self::AuditSealing => audit::sealing(bench.size).await,
+            Self::TwoNodes => several::nodes(bench, 2).await,
+            Self::ThreeNodes => several::nodes(bench, 3).await,
+            Self::Postgres => several::postgres(bench).await,
+            Self::Redis => several::redis(bench).await,
+            Self::CrowdedUserinfo => crowded::userinfo(bench).await,
+            Self::CrowdedSessions => crowded::sessions(bench).await,
+            Self::CrowdedRefresh => crowded::refresh(bench).await,
+            Self::CrowdedMemory => crowded::memory(bench).await,
         }
     }
 }
@@ -120,6 +193,9 @@ pub struct Size {
     pub logins: usize,
     /// Token requests before memory is read.
     pub loaded: usize,
+    /// People in a crowd, and those of them whose sessions are used.
+    pub people: usize,
+    pub sessions: usize,
 }
 
 impl Size {
@@ -132,6 +208,8 @@ impl Size {
         codes: 208,
         logins: 64,
         loaded: 100_000,
+        people: 1_000_000,
+        sessions: 10_000,
     };
     pub const QUICK: Self = Self {
         rounds: 3,
@@ -142,6 +220,8 @@ impl Size {
         codes: 64,
         logins: 16,
         loaded: 10_000,
+        people: 20_000,
+        sessions: 960,
     };
 }
 
@@ -152,6 +232,9 @@ pub struct Bench {
     pub guests: Guests,
     pub baseline: Baseline,
     pub size: Size,
+    pub services: Option<Services>,
+    /// Gathered when it is first needed.
+    pub crowd: Option<Crowd>,
 }
 
 impl Bench {
@@ -169,9 +252,20 @@ impl Bench {
         Load::open(&address, &self.processes()?, &address.get("/healthz", &[])).await
     }
 
-    /// The bytes of a request of the registered client to the token endpoint or its like.
-    pub fn client_post(&self, path: &str, body: &str) -> Vec<u8> {
-        self.address().post(path, &[&self.guests.client], body)
+    async fn gather(&mut self) -> Result<()> {
+        if self.crowd.is_none() {
+            eprintln!("gathering {} people", self.size.people);
+            self.crowd = Some(Crowd::gather(&self.server, self.size.people, self.size.sessions).await?);
+        }
+        Ok(())
+    }
+
+    fn crowd(&self) -> Result<&Crowd> {
+        self.crowd.as_ref().ok_or_else(|| fail("nobody was gathered"))
+    }
+
+    pub fn site(&self) -> Site {
+        Site { address: self.address(), guests: self.guests.clone() }
     }
 }
 

@@ -8,8 +8,8 @@ use crate::{
     browser::{Browser, Stop},
     fail,
     http::{Connection, Response, form},
-    rows::{Bench, client_credentials::has_token},
-    server::{REDIRECT_URI, random},
+    rows::client_credentials::has_token,
+    server::{REDIRECT_URI, Site, random},
 };
 
 /// Pages between an authorization request and its answer.
@@ -39,9 +39,9 @@ pub fn authorize(challenge: &str) -> String {
 }
 
 impl Person {
-    pub async fn sign_in(bench: &Bench) -> Result<Self> {
-        let address = bench.address();
-        let (browser, back_channel) = (Browser::open(&address).await?, Connection::open(&address).await?);
+    pub async fn sign_in(site: &Site) -> Result<Self> {
+        let browser = Browser::open(&site.address).await?;
+        let back_channel = Connection::open(&site.address).await?;
         let mut person = Self { browser, back_channel, verifier: random()? };
         let mut stop = person.browser.visit(&person.request()).await?;
         for _ in 0..MOST_PAGES {
@@ -51,7 +51,7 @@ impl Person {
                     return Ok(person);
                 }
                 Stop::Page(form) if form.asks_password() => {
-                    form.with("username", &bench.guests.username).with("password", &bench.guests.password)
+                    form.with("username", &site.guests.username).with("password", &site.guests.password)
                 }
                 Stop::Page(form) => form.approved(),
             };
@@ -61,7 +61,7 @@ impl Person {
     }
 
     /// The bytes of a token request with a fresh code.
-    pub async fn exchange_request(&mut self, bench: &Bench) -> Result<Vec<u8>> {
+    pub async fn exchange_request(&mut self, site: &Site) -> Result<Vec<u8>> {
         let code = match self.browser.visit(&self.request()).await? {
             Stop::App(answer) => code_of(&answer)?,
             Stop::Page(form) => return Err(fail(format!("asked again although signed in: {form:?}"))),
@@ -72,14 +72,19 @@ impl Person {
             ("redirect_uri", REDIRECT_URI),
             ("code_verifier", &self.verifier),
         ]);
-        Ok(bench.client_post("/token", &body))
+        Ok(site.client_post("/token", &body))
     }
 
     /// The answer of the token endpoint to a fresh code.
-    pub async fn tokens(&mut self, bench: &Bench) -> Result<Response> {
-        let request = self.exchange_request(bench).await?;
+    pub async fn tokens(&mut self, site: &Site) -> Result<Response> {
+        let request = self.exchange_request(site).await?;
         let answer = self.back_channel.exchange(&request).await?;
         if has_token(&answer) { Ok(answer) } else { Err(answer.unexpected()) }
+    }
+
+    /// The bytes of an authorization request, and its answer is a code.
+    pub fn authorization_request(&self) -> Vec<u8> {
+        self.browser.request_for(&self.request())
     }
 
     fn request(&self) -> String {

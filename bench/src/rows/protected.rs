@@ -4,6 +4,7 @@ use crate::{
     Result,
     http::{Response, form},
     rows::{Bench, person::Person, rounds},
+    server::Site,
     table::{Figure, Limit},
 };
 
@@ -11,16 +12,19 @@ use crate::{
 const TOKENS: usize = 64;
 
 pub async fn userinfo(bench: &Bench) -> Result<Figure> {
-    let tokens = tokens(bench).await?;
-    let address = bench.address();
-    let request = |token: &String| address.get("/userinfo", &[&format!("Authorization: Bearer {token}")]);
-    measure(bench, tokens.iter().map(request).collect(), names_the_person).await
+    measure(bench, userinfo_requests(&bench.site()).await?, names_the_person).await
+}
+
+/// Requests of userinfo with many tokens of one person.
+pub async fn userinfo_requests(site: &Site) -> Result<Vec<Vec<u8>>> {
+    let request = |token: &String| site.address.get("/userinfo", &[&format!("Authorization: Bearer {token}")]);
+    Ok(tokens(site).await?.iter().map(request).collect())
 }
 
 pub async fn introspection(bench: &Bench) -> Result<Figure> {
-    let tokens = tokens(bench).await?;
-    let request = |token: &String| bench.client_post("/introspect", &form(&[("token", token)]));
-    measure(bench, tokens.iter().map(request).collect(), is_active).await
+    let site = bench.site();
+    let request = |token: &String| site.client_post("/introspect", &form(&[("token", token)]));
+    measure(bench, tokens(&site).await?.iter().map(request).collect(), is_active).await
 }
 
 async fn measure(bench: &Bench, requests: Vec<Vec<u8>>, right: fn(&Response) -> bool) -> Result<Figure> {
@@ -31,16 +35,16 @@ async fn measure(bench: &Bench, requests: Vec<Vec<u8>>, right: fn(&Response) -> 
     Ok(Figure { unit: "µs", rounds, against: "RS256 signature", limit: Limit::Times(0.5) })
 }
 
-async fn tokens(bench: &Bench) -> Result<Vec<String>> {
-    let mut person = Person::sign_in(bench).await?;
+async fn tokens(site: &Site) -> Result<Vec<String>> {
+    let mut person = Person::sign_in(site).await?;
     let mut tokens = Vec::new();
     for _ in 0..TOKENS {
-        tokens.push(person.tokens(bench).await?.member("access_token")?);
+        tokens.push(person.tokens(site).await?.member("access_token")?);
     }
     Ok(tokens)
 }
 
-fn names_the_person(response: &Response) -> bool {
+pub fn names_the_person(response: &Response) -> bool {
     response.status == 200 && response.body.windows(6).any(|window| window == b"\"sub\":")
 }
 

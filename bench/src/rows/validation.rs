@@ -14,7 +14,7 @@ use crate::{
 
 pub async fn measure(bench: &Bench) -> Result<Figure> {
     let address = bench.address();
-    let answer = Connection::open(&address).await?.exchange(&client_credentials::request(bench)).await?;
+    let answer = Connection::open(&address).await?.exchange(&client_credentials::request(&bench.site())).await?;
     let token = answer.member("access_token")?;
     let resource_server = ResourceServer::builder(address.origin(), API).build()?;
     resource_server.ready().await?;

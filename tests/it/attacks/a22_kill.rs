@@ -13,11 +13,14 @@ use std::{
 use countersign::{
     domain::mail::Mail,
     login::mail::{self, Recipient},
+    random::Random,
 };
 use countersign_types::ClientAuthMethod;
 use serde_json::Value;
 
-use crate::harness::{Behaviour, REDIRECT_URI, SECRET, Server, Smtp, VERIFIER, basic, confidential, encode};
+use crate::harness::{
+    Behaviour, REDIRECT_URI, SECRET, Server, Smtp, VERIFIER, basic, confidential, encode, is_long_run,
+};
 
 const ADA: &str = "ada@example.com";
 const ROUNDS: usize = 3;
@@ -135,9 +138,17 @@ async fn families(server: &Server) -> Vec<String> {
     families
 }
 
-/// Works on each thing in a thread of its own until the process is killed, which happens as soon as each has had a few answers.
-/// `work` is told how to report an answer, and returns when one did not come.
-fn kill_amid<T: Sync>(program: Program, things: &[T], work: impl Fn(&T, &dyn Fn()) + Sync) {
+/// Once, or in a long run until so many answers were delivered before a kill.
+async fn repeatedly(round: impl AsyncFn() -> usize) {
+    let mut delivered = round().await;
+    while is_long_run() && delivered < 500 {
+        delivered += round().await;
+    }
+}
+
+/// Works on each thing in a thread of its own until the process is killed, which happens at some moment after each has had an answer.
+/// `work` is told how to report an answer, and returns when one did not come. How many there were.
+fn kill_amid<T: Sync>(program: Program, things: &[T], work: impl Fn(&T, &dyn Fn()) + Sync) -> usize {
     let answers = Mutex::new(vec![0_usize; things.len()]);
     thread::scope(|scope| {
         let (answers, work) = (&answers, &work);
@@ -146,19 +157,23 @@ fn kill_amid<T: Sync>(program: Program, things: &[T], work: impl Fn(&T, &dyn Fn(
             .enumerate()
             .map(|(at, thing)| scope.spawn(move || work(thing, &|| answers.lock().unwrap()[at] += 1)))
             .collect();
-        while answers.lock().unwrap().iter().any(|answers| *answers < 5) {
+        let [enough, moment] = Random::system().bytes();
+        while answers.lock().unwrap().iter().any(|answers| *answers < 1 + usize::from(enough % 10)) {
             assert!(workers.iter().all(|worker| !worker.is_finished()), "a request failed before the kill");
-            thread::park_timeout(Duration::from_millis(5));
+            thread::park_timeout(Duration::from_millis(1));
         }
+        thread::park_timeout(Duration::from_micros(40 * u64::from(moment)));
         drop(program);
     });
+    answers.into_inner().unwrap().into_iter().sum()
 }
 
-/// Refreshes families until the process is killed: the last token of each that was delivered. Each has a try open with it.
-fn kill_amid_refreshes(program: Program, families: &[String]) -> Vec<String> {
+/// Refreshes families until the process is killed: the last token of each that was delivered, with which each has a try open; and how
+/// many were delivered.
+fn kill_amid_refreshes(program: Program, families: &[String]) -> (Vec<String>, usize) {
     let peer = program.peer;
     let heads: Vec<_> = families.iter().map(|head| Mutex::new(head.clone())).collect();
-    kill_amid(program, &heads, |head, answered| {
+    let delivered = kill_amid(program, &heads, |head, answered| {
         loop {
             let token = head.lock().unwrap().clone();
             match refresh(peer, &token) {
@@ -169,17 +184,23 @@ fn kill_amid_refreshes(program: Program, families: &[String]) -> Vec<String> {
             answered();
         }
     });
-    heads.into_iter().map(|head| head.into_inner().unwrap()).collect()
+    (heads.into_iter().map(|head| head.into_inner().unwrap()).collect(), delivered)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_process_honours_no_refresh_token_twice() {
+    repeatedly(kill_and_refresh).await;
+}
+
+async fn kill_and_refresh() -> usize {
     let server = server().await;
     let mut families = families(&server).await;
     // Delivered, and not in use when the process is killed.
     let mut resting = refresh_token(&server.sign_in("app", ADA, "openid offline_access").await);
+    let mut delivered = 0;
     for _ in 0..ROUNDS {
-        let heads = kill_amid_refreshes(Program::start(&server), &families);
+        let (heads, refreshes) = kill_amid_refreshes(Program::start(&server), &families);
+        delivered += refreshes;
 
         let program = Program::start(&server);
         let peer = program.peer;
@@ -198,18 +219,25 @@ async fn a_killed_process_honours_no_refresh_token_twice() {
             }
         }
         if families.is_empty() {
-            return;
+            break;
         }
     }
+    delivered
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn within_the_grace_a_killed_process_loses_no_refresh_token() {
+    repeatedly(kill_and_refresh_within_the_grace).await;
+}
+
+async fn kill_and_refresh_within_the_grace() -> usize {
     let server = server().await;
     let mut families = families(&server).await;
     let grace = [("COUNTERSIGN_REFRESH__GRACE", "60s".to_owned())];
+    let mut delivered = 0;
     for _ in 0..ROUNDS {
-        let heads = kill_amid_refreshes(Program::start_with(&server, &grace), &families);
+        let (heads, refreshes) = kill_amid_refreshes(Program::start_with(&server, &grace), &families);
+        delivered += refreshes;
 
         let program = Program::start_with(&server, &grace);
         let used = |token: &str| refresh(program.peer, token).expect("a delivered token");
@@ -219,6 +247,7 @@ async fn within_the_grace_a_killed_process_loses_no_refresh_token() {
         assert_eq!(refresh(program.peer, &families[0]), Err(Some(400)));
         families.remove(0);
     }
+    delivered
 }
 
 /// What is known of a code when the process is killed.
@@ -234,6 +263,10 @@ enum Known {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_process_honours_no_code_twice_and_keeps_what_came_of_it() {
+    repeatedly(kill_and_exchange).await;
+}
+
+async fn kill_and_exchange() -> usize {
     let server = server().await;
     let mut browser = server.browser();
     let mut codes = Vec::new();
@@ -244,7 +277,7 @@ async fn a_killed_process_honours_no_code_twice_and_keeps_what_came_of_it() {
     let piles: Vec<_> = codes.chunks(CODES).collect();
     let program = Program::start(&server);
     let peer = program.peer;
-    kill_amid(program, &piles, |pile, answered| {
+    let delivered = kill_amid(program, &piles, |pile, answered| {
         for code in *pile {
             let mut code = code.lock().unwrap();
             code.1 = Known::Open;
@@ -268,6 +301,7 @@ async fn a_killed_process_honours_no_code_twice_and_keeps_what_came_of_it() {
         }
         assert_eq!(exchange(program.peer, &code), Err(Some(400)));
     }
+    delivered
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

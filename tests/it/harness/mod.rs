@@ -394,6 +394,11 @@ impl Server {
     }
 }
 
+/// Whether tests that can go on for long do (`scripts/test --long`).
+pub fn is_long_run() -> bool {
+    std::env::var_os("COUNTERSIGN_TEST_LONG").is_some()
+}
+
 /// Settings of a production start that can send mails.
 pub fn production_mail() -> &'static str {
     "mail.url = 'smtp://127.0.0.1:1'\nmail.from = 'accounts@op.example'\n"

@@ -13,6 +13,7 @@ mod migrate;
 mod nodes;
 mod outage;
 mod rekey;
+mod rotation;
 mod running;
 mod second_factor;
 mod serve;

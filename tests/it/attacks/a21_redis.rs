@@ -1,0 +1,78 @@
+//! Attack 21: Redis stops, forgets or is started anew between any two requests of a person and an app. Neither notices.
+
+use chrono::TimeDelta;
+use countersign_types::ClientAuthMethod;
+
+use crate::harness::{Server, TestRedis, confidential};
+
+const ADA: &str = "ada@example.com";
+/// Requests of [`journey`] that something can happen before.
+const STEPS: usize = 9;
+
+/// From the first request of an app to the sign-out, with something that happens before each of them.
+async fn journey(server: &Server, mut before: impl AsyncFnMut()) {
+    let mut browser = server.browser();
+    before().await;
+    let login = browser.authorize("app", &[("scope", "openid offline_access"), ("prompt", "consent")]).await;
+    before().await;
+    let consent = browser.log_in(&login, ADA).await;
+    before().await;
+    let code = browser.submit(&consent, &[("approve", "yes")]).await.assert_code();
+    before().await;
+    let tokens = server.exchange("app", &code).await.json();
+    let access = tokens["access_token"].as_str().unwrap();
+    before().await;
+    assert_eq!(server.userinfo(access).await.status, 200);
+    before().await;
+    let refreshed = server.refresh("app", tokens["refresh_token"].as_str().unwrap()).await;
+    assert_eq!(refreshed.status, 200, "{}", refreshed.text());
+    before().await;
+    assert_eq!(server.introspect("app", access).await["active"], true);
+    before().await;
+    assert_eq!(server.revoke("app", refreshed.json()["refresh_token"].as_str().unwrap()).await.status, 200);
+    assert_eq!(server.introspect("app", access).await["active"], false);
+    before().await;
+    let question = browser.open("/logout").await;
+    assert!(browser.submit(&question, &[("confirm", "1")]).await.text().contains("You are signed out"));
+}
+
+/// Lets something happen at each place of a journey, and the opposite after it.
+async fn at_every_place(happens: impl Fn(&mut TestRedis), ends: impl Fn(&mut TestRedis)) {
+    let mut redis = TestRedis::own();
+    let server = Server::with_settings(&format!("redis.url = '{}'", redis.url())).await;
+    server.add_client("app", confidential(ClientAuthMethod::ClientSecretBasic, |_| {})).await;
+    server.add_user(ADA, None).await;
+    for place in 0..STEPS {
+        // The consent of before is not one to this request.
+        server.advance(TimeDelta::seconds(1));
+        let mut step = 0;
+        journey(&server, async || {
+            if step == place {
+                happens(&mut redis);
+            }
+            step += 1;
+        })
+        .await;
+        assert_eq!(step, STEPS);
+        ends(&mut redis);
+    }
+}
+
+#[tokio::test]
+async fn it_stops() {
+    at_every_place(TestRedis::stop, TestRedis::start).await;
+}
+
+#[tokio::test]
+async fn it_forgets() {
+    at_every_place(|redis| redis.run::<()>("FLUSHALL"), |_| ()).await;
+}
+
+#[tokio::test]
+async fn it_is_started_anew() {
+    let anew = |redis: &mut TestRedis| {
+        redis.stop();
+        redis.start();
+    };
+    at_every_place(anew, |_| ()).await;
+}

@@ -18,6 +18,7 @@ mod a14_enumeration;
 mod a15_browser;
 mod a16_injection;
 mod a17_floods;
+mod a17_load;
 mod a17_rates;
 mod a18_mass_assignment;
 mod a19_secrets;

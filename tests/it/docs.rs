@@ -25,7 +25,7 @@ fn every_test_that_the_documents_name_exists() {
         .map(|file| std::fs::read_to_string(file).unwrap())
         .collect();
     let mut seen = 0;
-    for document in ["docs/rfc-map.md", "docs/security.md"] {
+    for document in ["docs/rfc-map.md", "docs/security.md", "docs/compliance.md"] {
         for name in named_tests(&std::fs::read_to_string(root.join(document)).unwrap()) {
             seen += 1;
             let exists = sources.contains(&format!("fn {name}("));

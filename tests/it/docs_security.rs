@@ -1,4 +1,5 @@
-//! docs/security.md promises tests: every one that it names must be there, and every attack that is tried must be named.
+//! docs/security.md and docs/compliance.md promise tests: every one that they name must be there, every attack that is tried must be
+//! named, and no requirement may be left out.
 
 use std::{
     collections::BTreeSet,
@@ -43,9 +44,9 @@ fn file_of(name: &str) -> PathBuf {
 
 #[test]
 fn every_test_that_is_named_exists() {
-    let document = document();
-    let named: Vec<_> = quoted(&document).filter_map(|text| text.split_once("::")).collect();
-    assert!(named.len() > 80, "only {} tests are named", named.len());
+    let documents = document() + &compliance();
+    let named: Vec<_> = quoted(&documents).filter_map(|text| text.split_once("::")).collect();
+    assert!(named.len() > 200, "only {} tests are named", named.len());
     for (file, name) in named {
         assert!(tests_in(&file_of(file)).contains(name), "{file}::{name} does not exist");
     }
@@ -59,6 +60,36 @@ fn every_file_that_is_named_exists() {
             assert!(root().join(file).exists(), "{file} does not exist");
         }
     }
+}
+
+/// How many requirements the sections of these chapters have in OWASP ASVS 5.0.0.
+const ASVS: [(&str, &[usize]); 4] =
+    [("6", &[3, 12, 8, 6, 8, 4, 2, 4]), ("7", &[3, 4, 2, 5, 3, 2]), ("9", &[3, 4]), ("10", &[2, 3, 5, 16, 5, 2, 3])];
+
+#[test]
+fn every_requirement_of_asvs_has_a_line_that_says_where_or_what_is_missing() {
+    let document = compliance();
+    let (_, tables) = document.split_once("## OWASP ASVS 5.0").unwrap();
+    let lines = tables.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| |"));
+    let mut numbers = Vec::new();
+    for line in lines {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let [_, number, requirement, _, told, _] = cells[..] else { panic!("{line}") };
+        let says = |words: &str| told.contains(words);
+        let has_test = says("::") || says("attack ");
+        assert!(
+            !requirement.is_empty() && (has_test || says("by reading") || says("later") || says("holds")),
+            "{line}"
+        );
+        numbers.push(number.to_owned());
+    }
+    let sections = |(chapter, counts): &(&'static str, &'static [usize])| {
+        let (chapter, counts) = (*chapter, *counts);
+        let section =
+            move |(at, count): (usize, &usize)| (1..=*count).map(move |n| format!("{chapter}.{}.{n}", at + 1));
+        counts.iter().enumerate().flat_map(section).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers, ASVS.iter().flat_map(sections).collect::<Vec<_>>());
 }
 
 /// Each standard and specification of 45 CFR 164.312, with a test that exists for what is ours.

@@ -23,6 +23,6 @@ mod a17_rates;
 mod a18_mass_assignment;
 mod a19_secrets;
 mod a20_mix_up;
-mod a21_redis;
+mod a21_between;
 mod a21_storage;
 mod a22_kill;

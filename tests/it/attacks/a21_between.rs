@@ -1,4 +1,5 @@
-//! Attack 21: Redis stops, forgets or is started anew between any two requests of a person and an app. Neither notices.
+//! Attack 21: Redis stops, forgets or is started anew between any two requests of a person and an app, or PostgreSQL closes all
+//! connections, as when it is started anew. Neither notices.
 
 use chrono::TimeDelta;
 use countersign_types::ClientAuthMethod;
@@ -36,12 +37,17 @@ async fn journey(server: &Server, mut before: impl AsyncFnMut()) {
     assert!(browser.submit(&question, &[("confirm", "1")]).await.text().contains("You are signed out"));
 }
 
-/// Lets something happen at each place of a journey, and the opposite after it.
-async fn at_every_place(happens: impl Fn(&mut TestRedis), ends: impl Fn(&mut TestRedis)) {
-    let mut redis = TestRedis::own();
-    let server = Server::with_settings(&format!("redis.url = '{}'", redis.url())).await;
+async fn start(settings: &str) -> Server {
+    let server = Server::with_settings(settings).await;
     server.add_client("app", confidential(ClientAuthMethod::ClientSecretBasic, |_| {})).await;
     server.add_user(ADA, None).await;
+    server
+}
+
+/// Lets something happen to Redis at each place of a journey, and the opposite after it.
+async fn at_every_place(happens: impl Fn(&mut TestRedis), ends: impl Fn(&mut TestRedis)) {
+    let mut redis = TestRedis::own();
+    let server = start(&format!("redis.url = '{}'", redis.url())).await;
     for place in 0..STEPS {
         // The consent of before is not one to this request.
         server.advance(TimeDelta::seconds(1));
@@ -59,20 +65,40 @@ async fn at_every_place(happens: impl Fn(&mut TestRedis), ends: impl Fn(&mut Tes
 }
 
 #[tokio::test]
-async fn it_stops() {
+async fn redis_stops() {
     at_every_place(TestRedis::stop, TestRedis::start).await;
 }
 
 #[tokio::test]
-async fn it_forgets() {
+async fn redis_forgets() {
     at_every_place(|redis| redis.run::<()>("FLUSHALL"), |_| ()).await;
 }
 
 #[tokio::test]
-async fn it_is_started_anew() {
+async fn redis_is_started_anew() {
     let anew = |redis: &mut TestRedis| {
         redis.stop();
         redis.start();
     };
     at_every_place(anew, |_| ()).await;
+}
+
+#[tokio::test]
+async fn all_connections_to_the_database_are_cut() {
+    let server = start("").await;
+    if server.database.is_sqlite() {
+        // A file has no connections that anybody else could close.
+        return;
+    }
+    let mut cuts = 0;
+    journey(&server, async || {
+        let others = "datname = current_database() AND pid <> pg_backend_pid()";
+        server
+            .database
+            .execute(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
+            .await;
+        cuts += 1;
+    })
+    .await;
+    assert_eq!(cuts, STEPS);
 }

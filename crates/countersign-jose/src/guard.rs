@@ -25,6 +25,9 @@ const MAX_HEADER_DEPTH: usize = 4;
 /// from registration alone (RFC 8725 §3.10).
 const REFUSED_HEADERS: [&str; 7] = ["crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"];
 
+/// What is refused of them in a token that carries its own key.
+const REFUSED_BESIDE_A_KEY: [&str; 6] = ["crit", "b64", "zip", "jku", "x5u", "x5c"];
+
 /// A token that is not even well-formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
@@ -93,6 +96,13 @@ pub(crate) fn decode(segment: &str) -> Result<Vec<u8>, FormatError> {
 pub(crate) fn header<H: DeserializeOwned>(segment: &str) -> Result<H, FormatError> {
     let json = decode(segment)?;
     check(&json, MAX_HEADER_DEPTH, &REFUSED_HEADERS)?;
+    serde_json::from_slice(&json).map_err(|_| FormatError::Header)
+}
+
+/// The same for tokens that carry their own public key: `jwk` is let through, and nothing else of what names a key.
+pub(crate) fn header_with_key<H: DeserializeOwned>(segment: &str) -> Result<H, FormatError> {
+    let json = decode(segment)?;
+    check(&json, MAX_HEADER_DEPTH, &REFUSED_BESIDE_A_KEY)?;
     serde_json::from_slice(&json).map_err(|_| FormatError::Header)
 }
 

@@ -5,11 +5,12 @@ use std::fmt;
 use josekit::jwk::Jwk;
 use josekit::jwk::alg::ec::EcCurve;
 use josekit::jwk::alg::ed::EdCurve;
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use crate::Algorithm;
 use crate::jwk::{MAX_JWK_BYTES, PublicJwk};
-use crate::sign::Signer;
+use crate::sign::{SignError, Signer};
 
 /// The size of the RSA keys that [`PrivateKey::generate`] makes, in bits.
 const RSA_BITS: u32 = 2048;
@@ -151,6 +152,17 @@ impl PrivateKey {
     /// The public half, as it stands in our JWK set.
     pub fn public_jwk(&self) -> PublicJwk {
         self.public.clone()
+    }
+
+    /// Signs `claims` into a compact JWS that carries the public key, such as a DPoP proof (RFC 9449 §4.2): what
+    /// [`verify_embedded`](crate::verify_embedded) reads.
+    ///
+    /// # Errors
+    ///
+    /// As [`Signer::sign`].
+    pub fn sign_embedded(&self, typ: &str, claims: &impl Serialize) -> Result<String, SignError> {
+        let header = json!({ "typ": typ, "alg": self.algorithm.name(), "jwk": self.public.material.members() });
+        self.signer().map_err(|_| SignError::Signature)?.sign_under(&header, claims)
     }
 
     /// A ready signer. Building one costs more than signing: keep it.

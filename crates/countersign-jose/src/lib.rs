@@ -10,6 +10,7 @@
 //! | `key` | private keys of ours ([`PrivateKey`], [`KeyError`]) |
 //! | `sign` | claims → compact JWS ([`Signer`]) |
 //! | `verify` | compact JWS → claims ([`Unverified`], [`Verifier`]) |
+//! | `embedded` | compact JWS with their own key in them ([`verify_embedded`]) |
 //! | `jwe` | compact JWE, both ways ([`encrypt`], [`decrypt`]) |
 //! | `jwe_key` | keys for it ([`EncryptionKey`], [`DecryptionKey`]) |
 //!
@@ -17,6 +18,7 @@
 
 mod algorithm;
 mod bounded;
+mod embedded;
 mod guard;
 mod jwe;
 mod jwe_key;
@@ -27,6 +29,7 @@ mod sign;
 mod verify;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use embedded::{EmbeddedError, MAX_EMBEDDED_BYTES, verify_embedded};
 pub use guard::FormatError;
 pub use jwe::{ContentEncryption, JweError, MAX_JWE_BYTES, decrypt, encrypt};
 pub use jwe_key::{DecryptionKey, EncryptionKey, KeyManagement};

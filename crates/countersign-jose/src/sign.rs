@@ -78,8 +78,11 @@ impl Signer {
     ///
     /// [`SignError::Claims`] when the claims are no JSON object, [`SignError::Signature`].
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, SignError> {
-        let header = Header { typ, alg: self.algorithm.name(), kid: self.kid() };
-        let header = serde_json::to_vec(&header).map_err(|_| SignError::Signature)?;
+        self.sign_under(&Header { typ, alg: self.algorithm.name(), kid: self.kid() }, claims)
+    }
+
+    pub(crate) fn sign_under(&self, header: &impl Serialize, claims: &impl Serialize) -> Result<String, SignError> {
+        let header = serde_json::to_vec(header).map_err(|_| SignError::Signature)?;
         let claims = serde_json::to_vec(claims).map_err(|_| SignError::Claims)?;
         if claims.first() != Some(&b'{') {
             return Err(SignError::Claims);

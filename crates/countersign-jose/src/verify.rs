@@ -133,9 +133,18 @@ impl<'a> Unverified<'a> {
     ///
     /// [`JwsError::Format`] and [`JwsError::Algorithm`].
     pub fn parse(token: &'a str) -> Result<Self, JwsError> {
+        Self::parse_by(token, guard::header)
+    }
+
+    /// The same, but `jwk` is let through.
+    pub(crate) fn parse_with_key(token: &'a str) -> Result<Self, JwsError> {
+        Self::parse_by(token, guard::header_with_key)
+    }
+
+    fn parse_by(token: &'a str, read: fn(&str) -> Result<Header, FormatError>) -> Result<Self, JwsError> {
         let [header, payload, signature] = guard::segments(token, MAX_JWS_BYTES)?;
         let signing_input = token.get(..header.len() + 1 + payload.len()).unwrap_or_default();
-        let header: Header = guard::header(header)?;
+        let header = read(header)?;
         Ok(Self {
             algorithm: header.alg.parse().map_err(|_| JwsError::Algorithm)?,
             kid: header.kid,

@@ -55,6 +55,10 @@ codes! {
     RequestNotSupported = "request_not_supported", 400;
     /// `request_uri` is not supported (OpenID Connect Core §3.1.2.6).
     RequestUriNotSupported = "request_uri_not_supported", 400;
+    /// A DPoP proof is malformed, not for this request, or missing (RFC 9449 §5).
+    InvalidDpopProof = "invalid_dpop_proof", 400;
+    /// A DPoP proof needs the nonce that comes with this answer (RFC 9449 §8).
+    UseDpopNonce = "use_dpop_nonce", 400;
     /// The access token is malformed, expired or revoked (RFC 6750 §3.1).
     InvalidToken = "invalid_token", 401;
     /// The access token lacks a scope (RFC 6750 §3.1).

@@ -7,8 +7,10 @@
 //! | [`vocabulary`] | grant types, response types, client authentication methods, `acr` and `amr` values |
 //! | [`error`] | error codes and the HTTP status each is answered with |
 //! | [`claims`] | the claims of access tokens (RFC 9068) and ID tokens (OpenID Connect Core §2) |
+//! | [`dpop`] | proofs of possession (RFC 9449), as far as their claims say |
 
 pub mod claims;
+pub mod dpop;
 pub mod error;
 pub mod id;
 pub mod scope;

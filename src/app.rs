@@ -62,6 +62,8 @@ pub struct PurposeKeys {
     pub csrf: SealingKey,
     /// Seals client secrets that must be read back.
     pub client_secret: SealingKey,
+    /// Recognises nonces for DPoP proofs.
+    pub dpop_nonce: SealingKey,
     /// Chooses whose password hash stands in for that of a name that has none.
     pub stand_in: SealingKey,
     /// Seals what browsers keep for us while a second factor is asked for or set up.
@@ -161,6 +163,7 @@ impl App {
                 interaction: master.derive("authorization requests in addresses"),
                 csrf: master.derive("form tokens"),
                 client_secret: master.derive("client secrets of client_secret_jwt"),
+                dpop_nonce: master.derive("nonces of DPoP proofs"),
                 stand_in: master.derive("password hashes that stand in"),
                 second_factor: master.derive("second factors on their way through browsers"),
             },

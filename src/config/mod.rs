@@ -79,6 +79,8 @@ pub struct Settings {
     pub keys: KeySettings,
     /// `pkce.*`
     pub pkce: PkceSettings,
+    /// `dpop.*`
+    pub dpop: DpopSettings,
     /// `mail.*`
     pub mail: MailSettings,
     /// `outbound.*`
@@ -142,6 +144,13 @@ pub struct KeySettings {
 pub struct PkceSettings {
     /// `pkce.required`: `all` clients or only `public` ones must send a challenge (`all`).
     pub required: PkceRequired,
+}
+
+/// Proofs of possession (RFC 9449).
+#[derive(Clone, Copy, Debug)]
+pub struct DpopSettings {
+    /// `dpop.nonces`: whether a proof needs a nonce of ours, so that none can be made ahead (`false`).
+    pub nonces: bool,
 }
 
 /// Requests to URLs that others name.
@@ -292,6 +301,7 @@ impl Settings {
         let redis = RedisSettings { url: r.read("redis.url", None) };
         let keys = keys(r, issuer.mode());
         let pkce = PkceSettings { required: r.read("pkce.required", PkceRequired::All) };
+        let dpop = DpopSettings { nonces: r.read("dpop.nonces", false) };
         let mail = mail::mail(r);
         let outbound =
             OutboundSettings { allow: r.read("outbound.allow", Vec::new()), ca_file: r.read("outbound.ca_file", None) };
@@ -324,6 +334,7 @@ impl Settings {
             redis,
             keys,
             pkce,
+            dpop,
             mail,
             outbound,
             lifetimes,

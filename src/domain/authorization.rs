@@ -45,6 +45,9 @@ pub struct AuthorizationRequest {
     pub acr_values: Vec<String>,
     /// The SHA-256 of the verifier that the token endpoint will ask for (RFC 7636 §4.2).
     pub code_challenge: Option<String>,
+    /// The thumbprint of the key that the code is bound to (RFC 9449 §10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<String>,
     /// Parameters that an extension declared. None does yet; all others are ignored.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub extension: Map<String, Value>,
@@ -306,6 +309,7 @@ mod tests {
             ui_locales: Vec::new(),
             acr_values: acr_values.iter().map(|value| (*value).to_owned()).collect(),
             code_challenge: None,
+            dpop_jkt: None,
             extension: Map::new(),
         }
     }

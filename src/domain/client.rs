@@ -61,6 +61,9 @@ pub struct ClientMetadata {
     /// Lets a confidential client go without PKCE.
     #[serde(default)]
     pub pkce_exempt: bool,
+    /// Its access tokens are always bound to a key that it proves to hold (RFC 9449 §5.2).
+    #[serde(default)]
+    pub dpop_bound_access_tokens: bool,
     /// Its logo, fetched and served by us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logo_uri: Option<WebLink>,
@@ -128,6 +131,9 @@ impl Client {
 
     /// Whether refresh tokens change with every use. Keys prove who uses a token; a secret or nothing at all does not.
     pub fn rotates_refresh_tokens(&self) -> bool {
+        if self.metadata.dpop_bound_access_tokens {
+            return false;
+        }
         match self.metadata.token_endpoint_auth_method {
             ClientAuthMethod::None
             | ClientAuthMethod::ClientSecretBasic

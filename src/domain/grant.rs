@@ -14,7 +14,7 @@ pub struct Grant {
     pub scope: ScopeSet,
     /// On whose behalf.
     pub subject: Subject,
-    /// What its tokens are bound to; `None` for bearer tokens.
+    /// What its refresh tokens are bound to; `None` where whoever holds one may use it, or must authenticate.
     pub confirmation: Option<Confirmation>,
 }
 
@@ -68,6 +68,11 @@ impl Grant {
     /// Whether the grant survives logout and the end of the session (OpenID Connect Core §11).
     pub fn is_offline(&self) -> bool {
         self.scope.contains(OFFLINE_ACCESS)
+    }
+
+    /// The thumbprint of the key that its refresh tokens are bound to.
+    pub fn bound_to(&self) -> Option<&str> {
+        self.confirmation.as_ref()?.jkt.as_deref()
     }
 
     /// The person's part, where a person granted it.

@@ -12,7 +12,7 @@ use crate::{
 const MAX_AGE: &str = "600";
 
 /// What scripts may read beside what browsers show them anyway.
-const EXPOSED: &str = "www-authenticate, retry-after, ratelimit, ratelimit-policy";
+const EXPOSED: &str = "www-authenticate, dpop-nonce, retry-after, ratelimit, ratelimit-policy";
 
 /// The origin that a browser names, if it may be one that we answer: never one on the person's own machine under https.
 fn candidate<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
@@ -29,7 +29,7 @@ pub async fn preflight(app: &App, headers: &HeaderMap, methods: &[Method]) -> Re
         let methods = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         allow(&mut answer, origin);
         set(&mut answer, header::ACCESS_CONTROL_ALLOW_METHODS, &methods);
-        set(&mut answer, header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type");
+        set(&mut answer, header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, dpop");
         set(&mut answer, header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
     }
     Ok(answer)

@@ -1,4 +1,4 @@
-//! Access tokens that are presented to us (RFC 6750 §2), and whether they still open anything.
+//! Access tokens that are presented to us (RFC 6750 §2, RFC 9449 §7.1), and whether they still open anything.
 
 use std::sync::Arc;
 
@@ -22,8 +22,17 @@ pub(super) enum Presentation {
     Ambiguous,
 }
 
+/// How a token is presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// Whoever has it may use it.
+    Bearer,
+    /// With a proof of the key that it is bound to.
+    Dpop,
+}
+
 /// The token in the `Authorization` header or the form body. Never in the query, which ends up in logs (RFC 9700 §4.3.2).
-pub(super) fn read<'a>(headers: &'a HeaderMap, form: &'a Parameters) -> Result<&'a str, Presentation> {
+pub(super) fn read<'a>(headers: &'a HeaderMap, form: &'a Parameters) -> Result<(Scheme, &'a str), Presentation> {
     let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
     let authorization = authorizations.next();
     if authorizations.next().is_some() {
@@ -31,10 +40,16 @@ pub(super) fn read<'a>(headers: &'a HeaderMap, form: &'a Parameters) -> Result<&
     }
     let in_header = authorization.and_then(|value| value.to_str().ok()).and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "bearer" => Scheme::Bearer,
+            "dpop" => Scheme::Dpop,
+            _ => return None,
+        };
+        Some((scheme, token.trim()))
     });
     match (in_header, form.get("access_token")) {
-        (Some(token), None) | (None, Some(token)) => Ok(token),
+        (Some(presented), None) => Ok(presented),
+        (None, Some(token)) => Ok((Scheme::Bearer, token)),
         (Some(_), Some(_)) => Err(Presentation::Ambiguous),
         (None, None) => Err(Presentation::Missing),
     }

@@ -41,6 +41,11 @@ impl OAuthError {
         Self { challenge_basic: basic, ..Self::new(ErrorCode::InvalidClient, description) }
     }
 
+    /// The same where a token is asked for, and not sent by whoever got it.
+    pub(super) fn unauthorized(self) -> Self {
+        Self { status: Some(StatusCode::UNAUTHORIZED), ..self }
+    }
+
     /// Not now; the same request may well succeed after this many seconds.
     pub(super) fn temporarily_unavailable(description: &'static str, retry_after: u64) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(ErrorCode::TemporarilyUnavailable, description) }

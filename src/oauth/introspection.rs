@@ -70,7 +70,8 @@ async fn access_token(
         return Ok(None);
     }
     let Ok(Value::Object(mut answer)) = serde_json::to_value(claims) else { return Ok(None) };
-    answer.insert("token_type".to_owned(), "Bearer".into());
+    let token_type = if claims.cnf.is_some() { "DPoP" } else { "Bearer" };
+    answer.insert("token_type".to_owned(), token_type.into());
     if let Some(username) = live.user.as_ref().and_then(|user| user.username.clone()) {
         answer.insert("username".to_owned(), username.into());
     }

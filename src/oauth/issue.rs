@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use countersign_jose::Algorithm;
 use countersign_types::{
-    AccessTokenClaims, Audience, IdTokenClaims, ScopeSet, TokenId,
+    AccessTokenClaims, Audience, Confirmation, IdTokenClaims, ScopeSet, TokenId,
     claims::{ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE},
 };
 use openssl::sha::{sha256, sha384, sha512};
@@ -33,6 +33,8 @@ pub(super) struct Order<'a> {
     pub(super) nonce: Option<&'a str>,
     /// The person's roles, for APIs that were registered to see them.
     pub(super) roles: Vec<String>,
+    /// What the access token is bound to; `None` for a bearer token.
+    pub(super) confirmation: Option<Confirmation>,
     /// When the access token must end at the latest: it never outlives what it hangs on.
     pub(super) ends_by: Option<DateTime<Utc>>,
 }
@@ -87,6 +89,7 @@ pub(super) fn mint(
     let lifetime = app.settings.lifetimes.access_token;
     let expires_at = order.ends_by.map_or(now + lifetime, |end| end.min(now + lifetime));
     let token_id = TokenId::new(app.random.id());
+    let is_bound = order.confirmation.is_some();
     let claims = access_token(issuer, apis, &order, &token_id, (now, expires_at));
     let access_token = sign(issuer, (order.client.access_token_algorithm(), now), ACCESS_TOKEN_TYPE, &claims)?;
     let id_token = match &order.grant.subject {
@@ -100,7 +103,7 @@ pub(super) fn mint(
     };
     Ok(TokenResponse {
         access_token,
-        token_type: "Bearer",
+        token_type: if is_bound { "DPoP" } else { "Bearer" },
         expires_in: expires_at.timestamp() - now.timestamp(),
         scope: order.scope,
         refresh_token: None,
@@ -135,7 +138,7 @@ fn access_token(
         acr: person.map(|person| person.acr.clone()),
         amr: person.map(|person| person.amr.clone()).unwrap_or_default(),
         roles: if apis.wants_roles(&order.scope) { order.roles.clone() } else { Vec::new() },
-        cnf: grant.confirmation.clone(),
+        cnf: order.confirmation.clone(),
         nbf: None,
     }
 }

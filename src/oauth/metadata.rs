@@ -16,7 +16,7 @@ use countersign_types::{
 use openssl::sha::sha256;
 use serde_json::{Value, json};
 
-use super::{client_auth, error::OAuthError};
+use super::{client_auth, dpop, error::OAuthError};
 use crate::{
     app::{App, Issuer},
     domain::{api::Apis, authorization::Prompt, user::SETTABLE_CLAIMS},
@@ -95,6 +95,7 @@ fn metadata(app: &App, issuer: &str, apis: &Apis) -> Value {
         "claims_parameter_supported": false,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
+        "dpop_signing_alg_values_supported": dpop::ALGORITHMS,
         "prompt_values_supported": Prompt::supported(app.is_sign_up_open()).collect::<Vec<_>>(),
         "authorization_response_iss_parameter_supported": true,
         "ui_locales_supported": Language::ALL.map(Language::tag),

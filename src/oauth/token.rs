@@ -9,6 +9,7 @@ use axum::{
 use countersign_types::{ErrorCode, GrantType};
 
 use super::{
+    dpop::{self, At},
     entry::{Entry, enter},
     error::{OAuthError, no_store},
     grant::{TokenRequest, authorization_code, client_credentials, refresh_token},
@@ -29,7 +30,12 @@ pub async fn post(
     let Entry { sent, client, rate } = enter(&state, Endpoint::Token, &device, &headers, form).await;
     let outcome = async {
         let (client, form) = sent?;
-        let request = TokenRequest { app, issuer, client, form: &form, device: &device };
+        let at = At { method: &Method::POST, path: "/token", access_token: None };
+        let proven = dpop::prove(app, issuer, &headers, at).await?;
+        if client.metadata.dpop_bound_access_tokens && proven.is_none() {
+            return Err(OAuthError::new(ErrorCode::InvalidDpopProof, "this client must send a DPoP proof"));
+        }
+        let request = TokenRequest { app, issuer, client, form: &form, device: &device, proven };
         let name = form.get("grant_type").ok_or_else(|| OAuthError::invalid_request("grant_type is missing"))?;
         let grant_type: GrantType = name
             .parse()
@@ -45,9 +51,10 @@ pub async fn post(
     }
     .await;
     let cors = cors::answer(app, &headers, client.as_deref());
+    let nonce = dpop::next_nonce(app, &headers);
     match outcome {
-        Ok(response) => (no_store(), cors, rate, Json(response)).into_response(),
-        Err(error) => (cors, rate, error).into_response(),
+        Ok(response) => (no_store(), cors, rate, nonce, Json(response)).into_response(),
+        Err(error) => (cors, rate, nonce, error).into_response(),
     }
 }
 

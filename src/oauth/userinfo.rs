@@ -8,10 +8,11 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use countersign_types::ErrorCode;
+use countersign_types::{AccessTokenClaims, ErrorCode};
 
 use super::{
-    bearer::{self, LiveToken, Presentation},
+    bearer::{self, LiveToken, Presentation, Scheme},
+    dpop::{self, At},
     entry::too_many,
     error::{OAuthError, no_store},
 };
@@ -33,6 +34,8 @@ enum UserinfoError {
     Presentation(Presentation),
     /// Unknown, expired or revoked.
     Dead,
+    /// Bound to a key, and presented without a right proof of it; or the other way round.
+    Unproven(OAuthError),
     /// It lacks `openid`.
     InsufficientScope,
     /// After how many seconds it may be asked again.
@@ -45,8 +48,18 @@ impl IntoResponse for UserinfoError {
         // RFC 6750 §3: the challenge says what was wrong, and nothing where no token was sent.
         let (code, description) = match self {
             Self::Presentation(Presentation::Missing) => {
-                let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"userinfo\"")];
-                return (StatusCode::UNAUTHORIZED, no_store(), challenge).into_response();
+                let mut response = (StatusCode::UNAUTHORIZED, no_store()).into_response();
+                challenge(&mut response, "Bearer realm=\"userinfo\"");
+                challenge(&mut response, &dpop_challenge(""));
+                return response;
+            }
+            Self::Unproven(error) if error.is_ours() => return error.into_response(),
+            // RFC 9449 §7.1.
+            Self::Unproven(error) => {
+                let wrong = format!(", error=\"{}\", error_description=\"{}\"", error.code, error.description);
+                let mut response = error.unauthorized().into_response();
+                challenge(&mut response, &dpop_challenge(&wrong));
+                return response;
             }
             Self::Presentation(Presentation::Ambiguous) => {
                 (ErrorCode::InvalidRequest, "send the token once, in one way")
@@ -59,19 +72,28 @@ impl IntoResponse for UserinfoError {
             Self::Store(error) => return OAuthError::from(error).into_response(),
         };
         let scope = if code == ErrorCode::InsufficientScope { ", scope=\"openid\"" } else { "" };
-        let challenge =
-            format!("Bearer realm=\"userinfo\", error=\"{code}\", error_description=\"{description}\"{scope}");
+        let wrong = format!("Bearer realm=\"userinfo\", error=\"{code}\", error_description=\"{description}\"{scope}");
         let mut response = OAuthError::new(code, description).into_response();
-        if let Ok(challenge) = HeaderValue::try_from(challenge) {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-        }
+        challenge(&mut response, &wrong);
         response
     }
 }
 
+fn challenge(response: &mut Response, text: &str) {
+    if let Ok(challenge) = HeaderValue::try_from(text) {
+        response.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
+    }
+}
+
+/// By what a proof may be signed, and what was wrong with the one that came (RFC 9449 §7.1).
+fn dpop_challenge(wrong: &str) -> String {
+    let algorithms = dpop::ALGORITHMS.map(countersign_jose::Algorithm::name).join(" ");
+    format!("DPoP realm=\"userinfo\"{wrong}, algs=\"{algorithms}\"")
+}
+
 /// `GET /userinfo`
 pub async fn get(State(state): State<AppState>, Caller(device): Caller, headers: HeaderMap) -> Response {
-    answer(&state, device.address, &headers, Ok(Parameters::default())).await
+    answer(&state, device.address, (&Method::GET, &headers), Ok(Parameters::default())).await
 }
 
 /// `POST /userinfo`
@@ -81,29 +103,30 @@ pub async fn post(
     headers: HeaderMap,
     Form(form): Form,
 ) -> Response {
-    answer(&state, device.address, &headers, form).await
+    answer(&state, device.address, (&Method::POST, &headers), form).await
 }
 
 async fn answer(
     state: &AppState,
     address: IpAddr,
-    headers: &HeaderMap,
+    (method, headers): (&Method, &HeaderMap),
     form: Result<Parameters, FormError>,
 ) -> Response {
-    let found = find(state, headers, form).await;
+    let found = find(state, (method, headers), form).await;
     let rate = count(state, address, &found).await;
     let found = match rate.retry_after() {
         Some(seconds) => Err((UserinfoError::TooMany(seconds), client_of(&found).cloned())),
         None => found,
     };
     let cors = cors::answer(&state.app, headers, client_of(&found).map(|client| &**client));
+    let nonce = dpop::next_nonce(&state.app, headers);
     match found {
         Ok((token, user)) => {
             let mut claims = user.claims_for(&token.claims.scope);
             claims.insert("sub".to_owned(), token.claims.sub.clone().into());
-            (no_store(), cors, rate, Json(claims)).into_response()
+            (no_store(), cors, rate, nonce, Json(claims)).into_response()
         }
-        Err((error, _)) => (cors, rate, error).into_response(),
+        Err((error, _)) => (cors, rate, nonce, error).into_response(),
     }
 }
 
@@ -114,10 +137,12 @@ async fn count(state: &AppState, address: IpAddr, found: &Result<Found, Refused>
         Err((UserinfoError::InsufficientScope, client)) => client.as_deref(),
         // Nobody is to blame for what fails on our side.
         Err((UserinfoError::Store(_), _)) => return Rate::default(),
+        Err((UserinfoError::Unproven(error), _)) if error.is_ours() => return Rate::default(),
         Err((
             UserinfoError::Malformed(_)
             | UserinfoError::Presentation(_)
             | UserinfoError::Dead
+            | UserinfoError::Unproven(_)
             | UserinfoError::TooMany(_),
             _,
         )) => None,
@@ -139,15 +164,44 @@ type Found = (Box<LiveToken>, User);
 /// Why nothing is told, and the client whose scripts may read so.
 type Refused = (UserinfoError, Option<Arc<Client>>);
 
-async fn find(state: &AppState, headers: &HeaderMap, form: Result<Parameters, FormError>) -> Result<Found, Refused> {
+async fn find(
+    state: &AppState,
+    (method, headers): (&Method, &HeaderMap),
+    form: Result<Parameters, FormError>,
+) -> Result<Found, Refused> {
     let form = form.and_then(Parameters::unique).map_err(|error| (UserinfoError::Malformed(error), None))?;
-    let token = bearer::read(headers, &form).map_err(|error| (UserinfoError::Presentation(error), None))?;
+    let (scheme, token) = bearer::read(headers, &form).map_err(|error| (UserinfoError::Presentation(error), None))?;
     let found = bearer::find(&state.app, &state.issuer, token).await;
     let found = found.map_err(|error| (UserinfoError::Store(error), None))?;
     let mut live = found.map(Box::new).map_err(|dead| (UserinfoError::Dead, dead.client))?;
+    let at = At { method, path: "/userinfo", access_token: Some(token) };
+    if let Err(error) = check_binding(state, headers, at, (scheme, &live.claims)).await {
+        return Err((UserinfoError::Unproven(error), Some(live.client)));
+    }
     match live.user.take() {
         Some(user) if live.claims.scope.contains(OPENID) => Ok((live, user)),
         _ => Err((UserinfoError::InsufficientScope, Some(live.client))),
+    }
+}
+
+/// Whether a token is presented as it must be (RFC 9449 §7): one that is bound with a proof of its key, and no other with one.
+async fn check_binding(
+    state: &AppState,
+    headers: &HeaderMap,
+    at: At<'_>,
+    (scheme, claims): (Scheme, &AccessTokenClaims),
+) -> Result<(), OAuthError> {
+    let wrong = |description| Err(OAuthError::new(ErrorCode::InvalidToken, description));
+    let bound = match (scheme, &claims.cnf) {
+        (Scheme::Bearer, None) => return Ok(()),
+        (Scheme::Bearer, Some(_)) => return wrong("the access token is bound to a key: send it as DPoP, with a proof"),
+        (Scheme::Dpop, None) => return wrong("the access token is not bound to a key: send it as Bearer"),
+        (Scheme::Dpop, Some(confirmation)) => confirmation.jkt.as_deref(),
+    };
+    match dpop::prove(&state.app, &state.issuer, headers, at).await? {
+        None => Err(OAuthError::new(ErrorCode::InvalidDpopProof, "the DPoP proof is missing")),
+        Some(proven) if bound == Some(proven.as_str()) => Ok(()),
+        Some(_) => wrong("the access token is bound to another key than that of the DPoP proof"),
     }
 }
 

@@ -19,6 +19,8 @@ pub struct CodeBinding {
     pub code_challenge: Option<String>,
     /// The `nonce` of the ID token.
     pub nonce: Option<String>,
+    /// The thumbprint of the key that must be proven (RFC 9449 §10).
+    pub dpop_jkt: Option<String>,
     /// Until when it is good.
     pub expires_at: DateTime<Utc>,
 }
@@ -42,6 +44,7 @@ struct Row {
     redirect_uri_sent: bool,
     code_challenge: Option<String>,
     nonce: Option<String>,
+    dpop_jkt: Option<String>,
     expires_at: DateTime<Utc>,
     used_at: Option<DateTime<Utc>>,
     #[sqlx(flatten)]
@@ -57,8 +60,9 @@ pub async fn insert(
 ) -> Result<(), StoreError> {
     execute!(
         tx,
-        "INSERT INTO authorization_code (digest, gid, redirect_uri, redirect_uri_sent, code_challenge, nonce, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO authorization_code (digest, gid, redirect_uri, redirect_uri_sent, code_challenge, nonce, expires_at,
+             dpop_jkt)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         digest.as_bytes(),
         grant.as_str(),
         &binding.redirect_uri,
@@ -66,6 +70,7 @@ pub async fn insert(
         &binding.code_challenge,
         &binding.nonce,
         binding.expires_at,
+        &binding.dpop_jkt,
     )?;
     Ok(())
 }
@@ -75,7 +80,7 @@ pub async fn find(tx: &mut Tx, digest: &Digest) -> Result<Option<StoredCode>, St
     let row: Option<Row> = fetch_optional!(
         tx,
         concat!(
-            "SELECT c.redirect_uri, c.redirect_uri_sent, c.code_challenge, c.nonce, c.expires_at, c.used_at, ",
+            "SELECT c.redirect_uri, c.redirect_uri_sent, c.code_challenge, c.nonce, c.dpop_jkt, c.expires_at, c.used_at, ",
             person_grant::columns!(),
             " FROM authorization_code c JOIN person_grant g ON g.gid = c.gid ",
             person_grant::joins!(),
@@ -91,6 +96,7 @@ pub async fn find(tx: &mut Tx, digest: &Digest) -> Result<Option<StoredCode>, St
             redirect_uri_sent: row.redirect_uri_sent,
             code_challenge: row.code_challenge,
             nonce: row.nonce,
+            dpop_jkt: row.dpop_jkt,
             expires_at: row.expires_at,
         },
         grant,

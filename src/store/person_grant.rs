@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use countersign_types::{ClientId, GrantId, SessionId, UserId};
+use countersign_types::{ClientId, Confirmation, GrantId, SessionId, UserId};
 use sqlx::types::Json;
 
 use super::{StoreError, Tx};
@@ -15,7 +15,7 @@ use crate::domain::{
 /// The columns of a grant and of its standing, for queries that join it as `g`.
 macro_rules! columns {
     () => {
-        "g.gid, g.user_id, g.client_id, g.sid, g.scope, g.auth_time, g.acr, g.amr, g.created_at, g.ends_at,
+        "g.gid, g.user_id, g.client_id, g.sid, g.scope, g.auth_time, g.acr, g.amr, g.created_at, g.ends_at, g.jkt,
          a.enabled AS user_enabled, a.roles AS user_roles,
          EXISTS (SELECT 1 FROM revocation r
              WHERE (r.kind = 'gid' AND r.id = g.gid) OR (r.kind = 'sid' AND r.id = g.sid)) AS revoked,
@@ -112,6 +112,7 @@ struct Row {
     amr: Json<Vec<String>>,
     created_at: DateTime<Utc>,
     ends_at: DateTime<Utc>,
+    jkt: Option<String>,
 }
 
 impl TryFrom<Row> for Grant {
@@ -131,9 +132,15 @@ impl TryFrom<Row> for Grant {
                 created_at: row.created_at,
                 ends_at: row.ends_at,
             }),
-            confirmation: None,
+            confirmation: row.jkt.map(|jkt| Confirmation { jkt: Some(jkt), ..Confirmation::default() }),
         })
     }
+}
+
+/// Binds the refresh tokens of a grant to a key.
+pub async fn bind(tx: &mut Tx, grant: &GrantId, jkt: &str) -> Result<(), StoreError> {
+    execute!(tx, "UPDATE person_grant SET jkt = $2 WHERE gid = $1", grant.as_str(), jkt)?;
+    Ok(())
 }
 
 /// Stores a person's grant.

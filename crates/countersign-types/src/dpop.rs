@@ -49,22 +49,31 @@ pub struct ProvenRequest<'a> {
 
 /// Why a proof is not good for a request, in words for the client's developer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.as_str())]
 pub enum ProofError {
     /// It is for another method.
-    #[error("htm of the DPoP proof is not the method of this request")]
     Method,
     /// It is for another address.
-    #[error("htu of the DPoP proof is not the address of this request")]
     Address,
     /// It was made too long ago, or will be.
-    #[error("iat of the DPoP proof is more than 10 seconds away from our time")]
     Time,
     /// It cannot be told from others.
-    #[error("the DPoP proof needs a jti of at most 256 bytes")]
     Identifier,
     /// It is not for this access token.
-    #[error("ath of the DPoP proof is not the hash of the access token")]
     AccessToken,
+}
+
+impl ProofError {
+    /// The words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Method => "htm of the DPoP proof is not the method of this request",
+            Self::Address => "htu of the DPoP proof is not the address of this request",
+            Self::Time => "iat of the DPoP proof is more than 10 seconds away from the server's time",
+            Self::Identifier => "the DPoP proof needs a jti of at most 256 bytes",
+            Self::AccessToken => "ath of the DPoP proof is not the hash of the access token",
+        }
+    }
 }
 
 /// For how long a proof that is good now must be remembered, in seconds since 1970.

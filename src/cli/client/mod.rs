@@ -176,6 +176,7 @@ async fn add(
         response_types: BTreeSet::from([ResponseType::Code]),
         scope: default_scopes.iter().filter_map(|scope| Scope::from_str(scope).ok()).collect(),
         first_party: false,
+        dpop_bound_access_tokens: false,
         pkce_exempt: false,
         logo_uri: None,
         policy_uri: None,

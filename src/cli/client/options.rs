@@ -23,6 +23,9 @@ pub(in crate::cli) struct ClientOptions {
     /// The operator's own app: people are not asked for consent.
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     first_party: Option<bool>,
+    /// Its access tokens are always bound to a key that it proves to hold (DPoP).
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    dpop_bound_access_tokens: Option<bool>,
     /// How it authenticates: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt or none.
     #[arg(long, value_name = "METHOD")]
     pub(super) auth_method: Option<ClientAuthMethod>,
@@ -123,6 +126,7 @@ impl ClientOptions {
         }
         replace(&mut metadata.client_name, self.name);
         replace(&mut metadata.first_party, self.first_party);
+        replace(&mut metadata.dpop_bound_access_tokens, self.dpop_bound_access_tokens);
         replace(&mut metadata.token_endpoint_auth_method, self.auth_method);
         replace_one(&mut metadata.token_endpoint_auth_signing_alg, self.auth_signing_alg);
         replace_one(&mut metadata.id_token_signed_response_alg, self.id_token_alg);

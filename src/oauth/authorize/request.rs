@@ -129,6 +129,7 @@ fn read(
     }
     let response_type = response_type(parameters, client)?;
     let code_challenge = code_challenge(app, parameters, client)?;
+    let dpop_jkt = dpop_jkt(parameters)?;
     let prompt = prompt(app, parameters)?;
     let max_age = match parameters.get("max_age").map(str::parse) {
         None => None,
@@ -174,6 +175,7 @@ fn read(
         ui_locales: words("ui_locales"),
         acr_values: words("acr_values"),
         code_challenge,
+        dpop_jkt,
         extension: Map::new(),
         state,
     })
@@ -208,11 +210,26 @@ fn code_challenge(app: &App, parameters: &Parameters, client: &Client) -> Checke
     if parameters.get("code_challenge_method") != Some("S256") {
         return invalid("code_challenge_method must be S256");
     }
-    let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if challenge.len() != 43 || !challenge.bytes().all(is_base64url) {
+    if !is_digest(challenge) {
         return invalid("code_challenge must be 43 characters of base64url");
     }
     Ok(Some(challenge.to_owned()))
+}
+
+/// Whether this can be a SHA-256, as base64url.
+fn is_digest(text: &str) -> bool {
+    let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.len() == 43 && text.bytes().all(is_base64url)
+}
+
+/// RFC 9449 §10: the key that the code is going to be redeemed with.
+fn dpop_jkt(parameters: &Parameters) -> Checked<Option<String>> {
+    match parameters.owned("dpop_jkt") {
+        Some(thumbprint) if !is_digest(&thumbprint) => {
+            invalid("dpop_jkt must be the SHA-256 thumbprint of a JWK, 43 characters of base64url")
+        }
+        thumbprint => Ok(thumbprint),
+    }
 }
 
 /// OpenID Connect Core §3.1.2.1, and Initiating User Registration via OpenID Connect §4.

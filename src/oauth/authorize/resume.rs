@@ -178,6 +178,7 @@ async fn issue(
         redirect_uri_sent: request.redirect_uri_sent,
         code_challenge: request.code_challenge.clone(),
         nonce: request.nonce.clone(),
+        dpop_jkt: request.dpop_jkt.clone(),
         expires_at: now + lifetimes.code,
     };
     let entry = AuditEntry::new(Event::CodeIssued { scope: request.scope.clone() })

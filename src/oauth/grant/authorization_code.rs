@@ -20,7 +20,7 @@ use crate::{
         Tx, audit,
         code::{self, StoredCode},
         group_commit::{Applied, Effect, Outcome},
-        refresh_token,
+        person_grant, refresh_token,
     },
 };
 
@@ -59,7 +59,12 @@ enum Verdict {
     Refused(&'static str),
 }
 
-fn decide(exchange: &Exchange<'_>, code: &StoredCode, client: &Client, now: DateTime<Utc>) -> Verdict {
+fn decide(
+    exchange: &Exchange<'_>,
+    code: &StoredCode,
+    (client, proven): (&Client, Option<&str>),
+    now: DateTime<Utc>,
+) -> Verdict {
     let binding = &code.binding;
     if code.grant.client != client.id {
         return Verdict::Refused("the code was issued to another client");
@@ -81,6 +86,14 @@ fn decide(exchange: &Exchange<'_>, code: &StoredCode, client: &Client, now: Date
             return Verdict::Refused("code_verifier must be 43 to 128 unreserved characters");
         }
         (Some(_), Some(_)) | (None, None) => {}
+    }
+    // RFC 9449 §10: whoever stole the code does not hold the key.
+    match (&binding.dpop_jkt, proven) {
+        (Some(_), None) => return Verdict::Refused("a DPoP proof by the key of dpop_jkt is missing"),
+        (Some(asked), Some(proven)) if asked != proven => {
+            return Verdict::Refused("the DPoP proof is by another key than that of dpop_jkt");
+        }
+        (Some(_), Some(_)) | (None, _) => {}
     }
     if code.used_at.is_none() && now >= binding.expires_at {
         return Verdict::Refused("the code has expired");
@@ -123,7 +136,7 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
     let code = code::find(&mut app.store.read().await?, &digest).await?;
     let code = code.ok_or_else(|| OAuthError::invalid_grant(UNKNOWN))?;
     let person = code.grant.person().ok_or_else(|| OAuthError::invalid_grant(UNKNOWN))?;
-    match decide(&exchange, &code, client, now) {
+    match decide(&exchange, &code, (client, request.proven.as_deref()), now) {
         Verdict::Exchange => {}
         Verdict::Replayed => return Err(replayed(request, person, now).await),
         Verdict::Refused(description) => return Err(OAuthError::invalid_grant(description)),
@@ -139,6 +152,7 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
         scope: scope.clone(),
         nonce: code.binding.nonce.as_deref(),
         roles: code.standing.roles.clone(),
+        confirmation: request.confirmation(),
         ends_by: Some(ends_by),
     };
     let mut response = mint(app, request.issuer, &apis, order, now)?;
@@ -151,6 +165,8 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
         idle_until: now + app.settings.lifetimes.refresh_idle,
         entry: request.entry(person, event),
         grant: person.id.clone(),
+        // Those of others are of no use without the client's own secret or key.
+        bind: request.proven.clone().filter(|_| client.is_public()),
         now,
     };
     match app.store.apply(effect).await? {
@@ -171,6 +187,8 @@ struct Exchanged {
     idle_until: DateTime<Utc>,
     entry: AuditEntry,
     grant: GrantId,
+    /// The thumbprint of the key that refresh tokens are bound to from now on.
+    bind: Option<String>,
     now: DateTime<Utc>,
 }
 
@@ -179,6 +197,9 @@ impl Effect for Exchanged {
         Box::pin(async move {
             if !code::spend(tx, &self.code, self.now).await? {
                 return Ok(Outcome::TooLate);
+            }
+            if let Some(jkt) = &self.bind {
+                person_grant::bind(tx, &self.grant, jkt).await?;
             }
             if let Some(token) = &self.refresh_token {
                 refresh_token::insert(tx, token, &self.grant, None, self.now, self.idle_until).await?;

@@ -48,8 +48,15 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
     };
 
     let grant = Grant { client: client.id.clone(), scope, subject: Subject::Client, confirmation: None };
-    let order =
-        Order { grant: &grant, client, scope: grant.scope.clone(), nonce: None, roles: Vec::new(), ends_by: None };
+    let order = Order {
+        grant: &grant,
+        client,
+        scope: grant.scope.clone(),
+        nonce: None,
+        roles: Vec::new(),
+        confirmation: request.confirmation(),
+        ends_by: None,
+    };
     let response = mint(app, request.issuer, &apis, order, app.clock.now())?;
 
     let event = Event::ClientTokenIssued { token: response.token_id.clone(), scope: grant.scope };

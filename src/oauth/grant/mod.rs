@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use countersign_types::Confirmation;
 
 use super::error::OAuthError;
 use crate::{
@@ -29,9 +30,17 @@ pub(super) struct TokenRequest<'a> {
     pub(super) client: Arc<Client>,
     pub(super) form: &'a Parameters,
     pub(super) device: &'a Device,
+    /// The thumbprint of the key that the client proved to hold (RFC 9449).
+    pub(super) proven: Option<String>,
 }
 
 impl TokenRequest<'_> {
+    /// What an access token that comes of this request is bound to.
+    fn confirmation(&self) -> Option<Confirmation> {
+        let jkt = self.proven.clone()?;
+        Some(Confirmation { jkt: Some(jkt), ..Confirmation::default() })
+    }
+
     /// An event that concerns a person's grant.
     fn entry(&self, person: &PersonGrant, event: Event) -> AuditEntry {
         AuditEntry::new(event)

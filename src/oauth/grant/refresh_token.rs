@@ -66,6 +66,19 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
     let token =
         token.filter(|token| token.grant.client == client.id).ok_or_else(|| OAuthError::invalid_grant(UNKNOWN))?;
     let person = token.grant.person().ok_or_else(|| OAuthError::invalid_grant(UNKNOWN))?;
+    // RFC 9449 §5: before anything else, so that who does not hold the key changes nothing.
+    match (token.grant.bound_to(), request.proven.as_deref()) {
+        (Some(_), None) => {
+            let description = "this refresh token is bound to a key: send a DPoP proof by it";
+            return Err(OAuthError::new(ErrorCode::InvalidDpopProof, description));
+        }
+        (Some(bound), Some(proven)) if bound != proven => {
+            return Err(OAuthError::invalid_grant(
+                "the refresh token is bound to another key than that of the DPoP proof",
+            ));
+        }
+        (Some(_), Some(_)) | (None, _) => {}
+    }
     let state = token.times.state(now, app.settings.refresh.grace);
     match state {
         RefreshTokenState::Live | RefreshTokenState::Grace => {}
@@ -82,13 +95,15 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
         scope: scope.clone(),
         nonce: None,
         roles: token.standing.roles.clone(),
+        confirmation: request.confirmation(),
         ends_by: Some(ends_by),
     };
     let response = mint(app, request.issuer, &apis, order, now)?;
 
     let event = Event::TokenRefreshed { token: response.token_id.clone(), scope };
     let idle_until = now + app.settings.lifetimes.refresh_idle;
-    let successor = client.rotates_refresh_tokens().then(|| app.random.secret());
+    let rotates = client.rotates_refresh_tokens() && token.grant.bound_to().is_none();
+    let successor = rotates.then(|| app.random.secret());
     let effect = Refreshed {
         token: digest,
         step: match (&successor, state) {

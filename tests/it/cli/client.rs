@@ -58,6 +58,7 @@ async fn what_is_not_said_has_a_safe_default() {
             "scope": "email offline_access openid profile",
             "first_party": false,
             "pkce_exempt": false,
+            "dpop_bound_access_tokens": false,
         })
     );
 }

@@ -56,6 +56,7 @@ fn metadata(method: ClientAuthMethod, redirect_uri: &str) -> ClientMetadata {
         response_types: BTreeSet::from([ResponseType::Code]),
         scope: "openid profile email address phone offline_access".parse().unwrap(),
         first_party: false,
+        dpop_bound_access_tokens: false,
         pkce_exempt: false,
         logo_uri: None,
         policy_uri: None,

@@ -45,7 +45,7 @@ async fn preflights_pass_for_any_origin_that_an_enabled_client_registered() {
             let reply = preflight(&server, path, origin).await;
             assert_eq!((reply.status, allowed(&reply)), (204, Some(origin)), "{path}");
             assert!(reply.header("access-control-allow-methods").unwrap().contains("POST"));
-            assert_eq!(reply.header("access-control-allow-headers"), Some("authorization, content-type"));
+            assert_eq!(reply.header("access-control-allow-headers"), Some("authorization, content-type, dpop"));
             assert_eq!(reply.header("vary"), Some("Origin"));
         }
         for origin in ["https://evil.example", "http://app.example", "https://app.example.evil.example", "null"] {

@@ -7,6 +7,7 @@ mod client_auth;
 mod client_credentials;
 mod consent;
 mod cors;
+mod dpop;
 mod end_session;
 mod introspection;
 mod keys;

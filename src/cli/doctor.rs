@@ -157,7 +157,7 @@ async fn keys(app: &App) -> Finding {
         });
         if let Some((client, algorithm)) = wants_another {
             return Bad(format!(
-                "the client {client} wants {algorithm}, by which nothing is signed: add it to `keys.algorithms`"
+                "the client {client} wants {algorithm}, whose keys have no successors: add it to `keys.algorithms`"
             ));
         }
         let mut since = Vec::new();

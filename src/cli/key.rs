@@ -24,7 +24,7 @@ pub(super) enum KeyCommand {
         /// Sign with it at once: clients that cached the keys fail until they fetch them again. For emergencies.
         #[arg(long)]
         now: bool,
-        /// The key that this one replaces is in other hands: it leaves the JWKS at once, and nothing that it signed counts any more.
+        /// This key is in other hands: it leaves the JWKS at once, and nothing that it signed counts any more. The new one takes its place if it is the one that signs; if not, none is made.
         // Thumbprints are base64url, and one in 64 begins with a hyphen.
         #[arg(long, value_name = "KID", requires = "now", allow_hyphen_values = true)]
         compromised: Option<String>,
@@ -80,12 +80,16 @@ pub(super) async fn run(command: KeyCommand, context: Context, out: Output) -> R
         }
         KeyCommand::Rotate { compromised: Some(compromised), .. } => {
             let new = rotation::replace_compromised(&app.store, &lifetimes, &app.clock, &compromised).await?;
+            let now = match &new {
+                Some(new) => format!("Published the key {}; it signs from now on.", new.kid),
+                None => "The key that signs goes on, since it is another one.".to_owned(),
+            };
             let text = format!(
-                "Published the key {}; it signs from now on. Nothing that {compromised} signed counts any more.\n\
-                 APIs that cached the keys still take it until they fetch them again.",
-                new.kid
+                "{now} Nothing that {compromised} signed counts any more.\n\
+                 APIs that cached the keys still take it until they fetch them again."
             );
-            out.print(&json!({ "kid": new.kid, "signs_from": new.signs_from, "compromised": compromised }), text)
+            let (kid, signs_from) = new.map(|new| (new.kid, new.signs_from)).unzip();
+            out.print(&json!({ "kid": kid, "signs_from": signs_from, "compromised": compromised }), text)
         }
         KeyCommand::Rotate { now: at_once, compromised: None, algorithm } => {
             if !algorithms.contains(&algorithm) {
@@ -110,7 +114,8 @@ pub(super) async fn run(command: KeyCommand, context: Context, out: Output) -> R
             let text = format!(
                 "Sealed anew: {signing_keys} signing keys, {client_secrets} client secrets, {second_factors} second factors, \
                  {audit_keys} keys of the audit trail, {jobs} jobs.\n\
-                 Everything opens under keys.master_file now; keys.previous_master_file can go from the settings of all nodes."
+                 Everything opens under keys.master_file now. Leave keys.previous_master_file in the settings of all nodes for another half an\n\
+                 hour, until sign-ins under way are done, and then take it out of all of them."
             );
             out.print(&json, text)
         }

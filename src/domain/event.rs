@@ -88,6 +88,12 @@ pub enum Event {
     KeyPublished { kid: String, at_once: bool },
     /// A signing key is never to sign.
     KeySkipped { kid: String },
+    /// A signing key of an algorithm that is no longer among the settings has done its time.
+    KeyRetired { kid: String },
+    /// A signing key was removed, with which nothing that counts was signed.
+    KeyDeleted { kid: String },
+    /// Everything was sealed anew under another master key.
+    MasterKeyChanged,
     /// A signing key is in other hands. Nothing that it signed counts any more.
     KeyCompromised { kid: String },
 }
@@ -179,6 +185,9 @@ impl Event {
             Self::DatabaseRestored => "database.restored",
             Self::KeyPublished { .. } => "key.published",
             Self::KeySkipped { .. } => "key.skipped",
+            Self::KeyRetired { .. } => "key.retired",
+            Self::KeyDeleted { .. } => "key.deleted",
+            Self::MasterKeyChanged => "master_key.changed",
             Self::KeyCompromised { .. } => "key.compromised",
         }
     }
@@ -206,7 +215,11 @@ impl Event {
             Self::ClientChanged { change } => json!({ "change": change.as_str() }),
             Self::ApiChanged { api, change } => json!({ "api": api, "change": change.as_str() }),
             Self::KeyPublished { kid, at_once } => json!({ "kid": kid, "at_once": at_once }),
-            Self::KeySkipped { kid } | Self::KeyCompromised { kid } => json!({ "kid": kid }),
+            Self::KeySkipped { kid }
+            | Self::KeyRetired { kid }
+            | Self::KeyDeleted { kid }
+            | Self::KeyCompromised { kid } => json!({ "kid": kid }),
+            Self::MasterKeyChanged => json!({}),
             Self::LoginFailed
             | Self::LoginThrottled
             | Self::SecondFactorFailed

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::CLOCK_SKEW;
+
 /// When a key does what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyTimes {
@@ -34,9 +36,10 @@ pub struct KeyLifetimes {
 const PUBLICATION: Duration = Duration::from_secs(1);
 
 impl KeyLifetimes {
-    /// How long before its first signature a key is made: a client may have fetched the JWKS just before the last node had it.
+    /// How long before its first signature a key is made: a client may have fetched the JWKS just before the last node had it, and
+    /// the first node that signs with it may have a clock that is ahead.
     pub fn lead(&self) -> Duration {
-        self.jwks_cache + PUBLICATION
+        self.jwks_cache + PUBLICATION + CLOCK_SKEW.to_std().unwrap_or_default()
     }
 }
 
@@ -118,6 +121,13 @@ pub fn needs_successor(newest: Option<&KeyTimes>, lifetimes: &KeyLifetimes, now:
     newest.is_none_or(|key| now + lifetimes.lead() >= key.signs_from + lifetimes.signing)
 }
 
+/// Whether a key that waits was to sign so late only because a clock was ahead when it was made: `present` would have to sign for
+/// longer than a key does.
+pub fn is_astray(waiting: &KeyTimes, present: &KeyTimes, lifetimes: &KeyLifetimes, now: DateTime<Utc>) -> bool {
+    let latest = now.max(present.signs_from + lifetimes.signing) + lifetimes.lead();
+    waiting.signs_from > latest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,10 +162,22 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_is_made_one_cache_time_early_and_a_second_for_the_nodes() {
+    fn a_successor_is_made_one_cache_time_early_and_some_seconds_for_the_nodes_and_their_clocks() {
         let key = KeyTimes { published_at: at(0), signs_from: at(0), retired_at: None, compromised_at: None };
-        assert!(!needs_successor(Some(&key), &LIFETIMES, at(88)));
-        assert!(needs_successor(Some(&key), &LIFETIMES, at(89)));
+        assert!(!needs_successor(Some(&key), &LIFETIMES, at(78)));
+        assert!(needs_successor(Some(&key), &LIFETIMES, at(79)));
         assert!(needs_successor(None, &LIFETIMES, at(0)));
+    }
+
+    #[test]
+    fn a_key_that_waits_for_a_time_that_was_wrong_is_astray() {
+        let from =
+            |seconds| KeyTimes { published_at: at(0), signs_from: at(seconds), retired_at: None, compromised_at: None };
+        let astray = |waiting, now| is_astray(&from(waiting), &from(0), &LIFETIMES, at(now));
+        for (waiting, now, expected) in
+            [(100, 79, false), (121, 79, false), (122, 79, true), (5_000, 0, true), (321, 300, false)]
+        {
+            assert_eq!(astray(waiting, now), expected, "{waiting} at {now}");
+        }
     }
 }

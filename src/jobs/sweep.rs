@@ -26,13 +26,15 @@ pub async fn run(app: &App) -> Result<(), StoreError> {
 
     let mut tx = app.store.write().await?;
     code::sweep_unused(&mut tx, now - TimeDelta::minutes(10), BATCH).await?;
-    // A day longer than they live: a token that comes back late is then still known for what it is.
-    person_grant::sweep(&mut tx, now - TimeDelta::days(1), BATCH).await?;
-    revocation::sweep(&mut tx, now - TimeDelta::days(1), BATCH).await?;
+    // A day longer than they live: a token that comes back late is then still known for what it is, and a clock that was ahead for a
+    // while has forgotten nothing.
+    let long_over = now - TimeDelta::days(1);
+    person_grant::sweep(&mut tx, long_over, BATCH).await?;
+    revocation::sweep(&mut tx, long_over, BATCH).await?;
     device::sweep(&mut tx, now - DEVICE_LIFETIME, BATCH).await?;
-    link::sweep(&mut tx, now - TimeDelta::days(1), BATCH).await?;
+    link::sweep(&mut tx, long_over, BATCH).await?;
     pushed_request::sweep(&mut tx, now, BATCH).await?;
-    replay_guard::sweep(&mut tx, now, BATCH).await?;
+    replay_guard::sweep(&mut tx, long_over, BATCH).await?;
     session::sweep(&mut tx, now - app.settings.lifetimes.refresh_absolute, BATCH).await?;
     tx.commit().await
 }

@@ -8,9 +8,9 @@ use crate::{
     clock::Clock,
     domain::{
         event::{AuditEntry, Event},
-        key::{KeyLifetimes, KeyState, KeyTimes, needs_successor},
+        key::{KeyLifetimes, KeyState, KeyTimes, is_astray, needs_successor},
     },
-    store::{Store, StoreError, audit, signing_key},
+    store::{Store, StoreError, Tx, audit, signing_key},
 };
 
 /// Why no key was made.
@@ -71,25 +71,59 @@ pub async fn maintain(
         let mut tx = store.write().await?;
         for key in stored.iter().filter(is_over) {
             signing_key::delete(&mut tx, &key.kid).await?;
+            audit::record(&mut tx, &AuditEntry::new(Event::KeyDeleted { kid: key.kid.clone() }), now).await?;
         }
         tx.commit().await?;
     }
+    // One of an algorithm that is no longer among the settings has no successor. Until its time is over it goes on: another node may
+    // have other settings, while they change from one to the next.
     let is_unused = |key: &&signing_key::StoredKey| {
-        key.times.retired_at.is_none() && algorithms.iter().all(|algorithm| algorithm.name() != key.algorithm)
+        key.times.retired_at.is_none()
+            && now >= key.times.signs_from + lifetimes.signing
+            && algorithms.iter().all(|algorithm| algorithm.name() != key.algorithm)
     };
     if stored.iter().any(|key| is_unused(&key)) {
         let mut tx = store.write().await?;
         for key in stored.iter().filter(is_unused) {
             signing_key::retire_all(&mut tx, &key.algorithm, now).await?;
+            audit::record(&mut tx, &AuditEntry::new(Event::KeyRetired { kid: key.kid.clone() }), now).await?;
         }
         tx.commit().await?;
     }
+    let stored = skip_astray(store, lifetimes, stored, now).await?;
     for algorithm in algorithms {
         if needs_successor(newest(&stored, *algorithm), lifetimes, now) {
             make_successor(store, lifetimes, *algorithm, clock).await?;
         }
     }
     Ok(())
+}
+
+/// Takes keys out of the succession that a clock which was ahead put into it: the rest of them.
+async fn skip_astray(
+    store: &Store,
+    lifetimes: &KeyLifetimes,
+    mut stored: Vec<signing_key::StoredKey>,
+    now: DateTime<Utc>,
+) -> Result<Vec<signing_key::StoredKey>, StoreError> {
+    let is_signing = |key: &&signing_key::StoredKey| key.times.state(lifetimes, now) == KeyState::Signing;
+    let astray = |key: &signing_key::StoredKey| {
+        let mut presents = stored.iter().filter(is_signing).filter(|present| present.algorithm == key.algorithm);
+        key.times.state(lifetimes, now) == KeyState::Published
+            && presents.any(|present| is_astray(&key.times, &present.times, lifetimes, now))
+    };
+    let kids: Vec<String> = stored.iter().filter(|key| astray(key)).map(|key| key.kid.clone()).collect();
+    if !kids.is_empty() {
+        let mut tx = store.write().await?;
+        signing_key::lock(&mut tx).await?;
+        for kid in kids {
+            signing_key::skip(&mut tx, &kid, now).await?;
+            audit::record(&mut tx, &AuditEntry::new(Event::KeySkipped { kid }), now).await?;
+        }
+        stored = signing_key::all(&mut tx).await?;
+        tx.commit().await?;
+    }
+    Ok(stored)
 }
 
 async fn make_successor(
@@ -134,18 +168,48 @@ pub async fn rotate(
     succeed(store, lifetimes, clock, &Successor { private, at_once, compromised: None }).await
 }
 
-/// Makes a key that signs at once, in place of one that is in other hands: nothing that that one signed counts from now on.
+/// Notes that a key is in other hands: nothing that it signed counts from now on. If it is the one that signs, another one takes its
+/// place at once; if it is not, the one that signs goes on, which every cache of the JWKS has.
 pub async fn replace_compromised(
     store: &Store,
     lifetimes: &KeyLifetimes,
     clock: &Clock,
     compromised: &str,
-) -> Result<NewKey, RotationError> {
+) -> Result<Option<NewKey>, RotationError> {
     let stored = signing_key::all(&mut store.read().await?).await?;
     let found = stored.iter().find(|key| key.kid == compromised);
     let found = found.ok_or_else(|| RotationError::Unknown(compromised.to_owned()))?;
+    if found.times.state(lifetimes, clock.now()) != KeyState::Signing {
+        return give_up(store, lifetimes, clock, compromised).await.map(|()| None);
+    }
     let private = generate(PrivateKey::from_jwk_bytes(&found.private_jwk)?.algorithm()).await?;
-    succeed(store, lifetimes, clock, &Successor { private, at_once: true, compromised: Some(compromised) }).await
+    succeed(store, lifetimes, clock, &Successor { private, at_once: true, compromised: Some(compromised) })
+        .await
+        .map(Some)
+}
+
+/// Notes that a key which does not sign is in other hands.
+async fn give_up(store: &Store, lifetimes: &KeyLifetimes, clock: &Clock, kid: &str) -> Result<(), RotationError> {
+    let mut tx = store.write().await?;
+    signing_key::lock(&mut tx).await?;
+    let now = clock.now();
+    let stored = signing_key::all(&mut tx).await?;
+    let found = stored.iter().find(|key| key.kid == kid).ok_or_else(|| RotationError::Unknown(kid.to_owned()))?;
+    if found.times.state(lifetimes, now) == KeyState::Published {
+        // The one before it was to end with it.
+        signing_key::skip(&mut tx, kid, now).await?;
+    }
+    note_compromised(&mut tx, kid, now).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn note_compromised(tx: &mut Tx, kid: &str, now: DateTime<Utc>) -> Result<(), RotationError> {
+    if !signing_key::compromise(tx, kid, now).await? {
+        return Err(RotationError::Compromised(kid.to_owned()));
+    }
+    audit::record(tx, &AuditEntry::new(Event::KeyCompromised { kid: kid.to_owned() }), now).await?;
+    Ok(())
 }
 
 /// Takes a private JWK that was made elsewhere. It signs as soon as every cache of the JWKS has it, or `at_once`.
@@ -206,10 +270,7 @@ async fn succeed(
         if !has(compromised) {
             return Err(RotationError::Unknown(compromised.to_owned()));
         }
-        if !signing_key::compromise(&mut tx, compromised, now).await? {
-            return Err(RotationError::Compromised(compromised.to_owned()));
-        }
-        audit::record(&mut tx, &AuditEntry::new(Event::KeyCompromised { kid: compromised.to_owned() }), now).await?;
+        note_compromised(&mut tx, compromised, now).await?;
     }
     let signs_from = if successor.at_once { now } else { earliest(&stored, lifetimes, now) };
     insert(&mut tx, &successor.private, now, signs_from).await?;
@@ -233,7 +294,7 @@ async fn generate(algorithm: Algorithm) -> Result<PrivateKey, RotationError> {
 }
 
 async fn insert(
-    tx: &mut crate::store::Tx,
+    tx: &mut Tx,
     private: &PrivateKey,
     now: DateTime<Utc>,
     signs_from: DateTime<Utc>,

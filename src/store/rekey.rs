@@ -8,7 +8,11 @@ use super::{
     Store, StoreError, Tx, audit,
     change::{Changed, announce},
 };
-use crate::{master_key::SealingKey, random::Random};
+use crate::{
+    domain::event::{AuditEntry, Event},
+    master_key::SealingKey,
+    random::Random,
+};
 
 /// Rows of one transaction.
 const BATCH: i64 = 500;
@@ -67,6 +71,7 @@ impl Store {
         let mut tx = self.write().await?;
         announce(&mut tx, Changed::Key).await?;
         announce(&mut tx, Changed::Client).await?;
+        audit::record(&mut tx, &AuditEntry::new(Event::MasterKeyChanged), inner.clock.now()).await?;
         tx.commit().await?;
         Ok(rekeyed)
     }

@@ -6,7 +6,7 @@ use countersign::{admin::verify_audit::verify, domain::user::User, jobs::seal_au
 use countersign_types::{ClientAuthMethod, GrantType};
 use serde_json::Value;
 
-use crate::harness::{PASSWORD, Server, confidential};
+use crate::harness::{ISSUER, PASSWORD, Server, confidential};
 
 const ADA: &str = "ada@example.com";
 
@@ -85,6 +85,33 @@ async fn what_was_used_or_revoked_does_not_come_back() {
             assert_eq!(server.introspect("app", text(&revoked, "access_token")).await["active"], false, "{when}");
             server.refresh("app", &spent).await.assert_error(400, "invalid_grant");
             server.refresh("app", text(&next, "refresh_token")).await.assert_error(400, "invalid_grant");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_that_was_used_stays_used() {
+    for (when, by) in jumps().into_iter().filter(|(_, by)| *by < TimeDelta::days(365)) {
+        let server = start().await;
+        let key = countersign_jose::PrivateKey::generate(countersign_jose::Algorithm::ES256).unwrap();
+        let jwks = serde_json::json!({ "keys": [key.public_jwk().to_value()] });
+        let with_key = |metadata: &mut countersign::domain::client::ClientMetadata| {
+            metadata.grant_types.insert(GrantType::ClientCredentials);
+            metadata.jwks = Some(serde_json::from_value(jwks.clone()).unwrap());
+        };
+        server.add_client("keyed", confidential(ClientAuthMethod::PrivateKeyJwt, with_key)).await;
+        let exp = server.clock.now().timestamp() + 300;
+        let claims = serde_json::json!({ "iss": "keyed", "sub": "keyed", "aud": ISSUER, "exp": exp, "jti": "once" });
+        let assertion = key.signer().unwrap().sign("JWT", &claims).unwrap();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", assertion.as_str()),
+        ];
+        assert_eq!(server.post("/token", &[], &form).await.status, 200, "{when}");
+        for by in [by, -by] {
+            jump(&server, by).await;
+            server.post("/token", &[], &form).await.assert_error(401, "invalid_client");
         }
     }
 }

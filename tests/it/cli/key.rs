@@ -37,7 +37,7 @@ async fn a_new_key_is_published_now_and_signs_one_cache_time_later() {
     assert_eq!(listed["algorithm"], json!("RS256"));
     assert_eq!(
         time(&listed["signs_from"]) - time(&listed["published_at"]),
-        TimeDelta::hours(1) + TimeDelta::seconds(1)
+        TimeDelta::hours(1) + TimeDelta::seconds(11)
     );
 
     let text = machine.run(&["key", "list"]).assert_ok();

@@ -65,7 +65,7 @@ async fn an_api_that_caches_the_keys_knows_every_key_and_no_request_fails() {
         nodes.push(machine.serve().await);
     }
     let addresses: Vec<_> = nodes.iter().map(Running::address).map(str::to_owned).collect();
-    for _ in 0..if is_long_run() { 20 } else { 1 } {
+    for _ in 0..if is_long_run() { 8 } else { 1 } {
         let next = machine.json(&["key", "rotate"])["kid"].as_str().unwrap().to_owned();
         let clients = (0..CLIENTS).map(|client| {
             let (addresses, secret, next) = (addresses.clone(), secret.clone(), next.clone());
@@ -80,7 +80,7 @@ async fn an_api_that_caches_the_keys_knows_every_key_and_no_request_fails() {
     // What the keys of before signed is known until it is over.
     let states = machine.json(&["key", "list"]);
     let retired = states.as_array().unwrap().iter().filter(|key| key["state"] == json!("retired")).count();
-    assert_eq!(retired, if is_long_run() { 20 } else { 1 }, "{states}");
+    assert_eq!(retired, if is_long_run() { 8 } else { 1 }, "{states}");
 }
 
 /// Asks one node after the other for tokens and looks at each, until all of them sign by this key.

@@ -54,6 +54,7 @@ pub struct Metrics {
     requests: Family<Request, Histogram, fn() -> Histogram>,
     up: Family<Service, Gauge>,
     jobs: Gauge,
+    unsealed: Gauge,
     limited: Family<Limited, Counter>,
 }
 
@@ -69,14 +70,17 @@ impl Metrics {
         let mut registry = Registry::with_prefix("countersign");
         let requests: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(|| Histogram::new(BUCKETS));
         let (up, jobs, limited) = (Family::default(), Gauge::default(), Family::default());
+        let unsealed = Gauge::default();
         registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let help = "From the head of a request until its answer begins";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, requests.clone());
         registry.register("events", "Events of the audit trail, by their names there", events.0.clone());
         registry.register("service_up", "Whether a service that this node needs answers", up.clone());
         registry.register("jobs_waiting", "Jobs in the queue, mails among them, whose time has come", jobs.clone());
+        let help = "Since when the oldest event of the audit trail waits for its seal, which takes half a minute";
+        registry.register_with_unit("audit_unsealed", help, Unit::Seconds, unsealed.clone());
         registry.register("rate_limited", "Requests that were refused because there were too many", limited.clone());
-        Self { registry, requests, up, jobs, limited }
+        Self { registry, requests, up, jobs, unsealed, limited }
     }
 
     /// Counts a request that was answered. `route` is the pattern that it matched.
@@ -92,6 +96,11 @@ impl Metrics {
     /// Notes how many jobs wait.
     pub fn jobs_waiting(&self, count: i64) {
         self.jobs.set(count);
+    }
+
+    /// Notes for how many seconds the oldest event of the audit trail waits for its seal.
+    pub fn unsealed_for(&self, seconds: i64) {
+        self.unsealed.set(seconds);
     }
 
     /// Counts a request that was refused because there were too many: at which endpoint, and whose.

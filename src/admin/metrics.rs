@@ -11,7 +11,7 @@ use axum::{
 use crate::{
     app::App,
     http::{error_page::ErrorPage, near::Near, state::AppState},
-    store::job,
+    store::{StoreError, audit_log, job},
 };
 
 /// `GET /metrics` beside everything else: for this machine alone, and not at all where it has a listener of its own.
@@ -31,14 +31,18 @@ pub fn alone(state: AppState) -> Router {
 
 async fn tell(app: &App) -> Response {
     let now = app.clock.now();
-    let waiting = async { job::count_due(&mut app.store.read().await?, now).await };
+    let waiting = async {
+        let mut tx = app.store.read().await?;
+        Ok::<_, StoreError>((job::count_due(&mut tx, now).await?, audit_log::waiting(&mut tx).await?))
+    };
     let (waiting, redis) = tokio::join!(waiting, app.ephemeral.redis_answers(now));
     app.metrics.service("database", waiting.is_ok());
     if let Some(is_up) = redis {
         app.metrics.service("redis", is_up);
     }
-    if let Ok(waiting) = waiting {
-        app.metrics.jobs_waiting(waiting);
+    if let Ok((jobs, (_, unsealed_since))) = waiting {
+        app.metrics.jobs_waiting(jobs);
+        app.metrics.unsealed_for(unsealed_since.map_or(0, |since| (now - since).num_seconds().max(0)));
     }
     let headers = [
         (header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8"),

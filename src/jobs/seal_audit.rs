@@ -34,10 +34,10 @@ const BATCH: i64 = 500;
 const BATCHES: usize = 200;
 /// Events that are removed in one transaction.
 const REMOVED_AT_ONCE: u64 = 5_000;
-/// Checkpoints that are handed on in one round.
-const HANDED_ON: i64 = 500;
-/// Checkpoints that are posted in one round.
-const POSTED: i64 = 5;
+/// Checkpoints that are handed on in one round. When more wait, the newest alone is: it proves all that is before it, and soon.
+const HANDED_ON: usize = 500;
+/// The same of those that are posted.
+const POSTED: usize = 60;
 /// How much of the end of a file is read to find the last checkpoint in it.
 const TAIL: i64 = 16 * 1_024;
 
@@ -66,7 +66,7 @@ pub async fn run(app: &App) -> Result<(), StoreError> {
 /// Seals all events that are there, or as many as fit into a round.
 async fn seal(app: &App) -> Result<(), StoreError> {
     for batch in 1..=BATCHES {
-        if !audit_log::is_waiting(&mut app.store.read().await?).await? {
+        if !audit_log::is_unsealed(&mut app.store.read().await?).await? {
             return Ok(());
         }
         let mut tx = app.store.write().await?;
@@ -156,7 +156,7 @@ async fn append(app: &App, file: &Path) -> Result<(), StoreError> {
     // The last one that is ours: the file may hold those of a database that was made anew, or put back to what it was before.
     let mut tx = app.store.read().await?;
     let known = audit_log::newest_known(&mut tx, &tail).await?.unwrap_or(0);
-    let fresh = audit_log::checkpoints(&mut tx, known, HANDED_ON).await?;
+    let fresh = audit_log::fresh_checkpoints(&mut tx, known, HANDED_ON).await?;
     drop(tx);
     if fresh.is_empty() {
         return Ok(());
@@ -200,11 +200,11 @@ fn tell(error: &dyn std::fmt::Display, setting: &'static str) {
     tracing::warn!(%error, setting, "checkpoints of the audit trail cannot be handed on; the next round tries again");
 }
 
-/// Posts the checkpoints that were not posted yet, in their order.
+/// Posts the checkpoints that were not posted yet, in their order, or the newest of too many.
 async fn post(app: &App, url: &Url) -> Result<(), StoreError> {
     let mut tx = app.store.read().await?;
     let Some(log) = audit_log::find(&mut tx).await? else { return Ok(()) };
-    let fresh = audit_log::checkpoints(&mut tx, log.sent, POSTED).await?;
+    let fresh = audit_log::fresh_checkpoints(&mut tx, log.sent, POSTED).await?;
     drop(tx);
     for (size, note) in fresh {
         if let Err(error) = app.outbound.post(url, "text/plain; charset=utf-8", note).await {

@@ -288,10 +288,16 @@ pub async fn strangers(tx: &mut Tx, log: &Log, most: i64) -> Result<Vec<i64>, St
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
-/// Whether an event waits to be sealed.
-pub async fn is_waiting(tx: &mut Tx) -> Result<bool, StoreError> {
-    let row: Option<(i64,)> = fetch_optional!(tx, "SELECT id FROM audit_event WHERE leaf IS NULL LIMIT 1")?;
-    Ok(row.is_some())
+/// Whether an event waits to be sealed, or no checkpoint covers the last that are: there may have been as many as fit into a batch, or
+/// the process was killed after one.
+pub async fn is_unsealed(tx: &mut Tx) -> Result<bool, StoreError> {
+    let waiting: Option<(i64,)> = fetch_optional!(tx, "SELECT id FROM audit_event WHERE leaf IS NULL LIMIT 1")?;
+    let uncovered: Option<(i64,)> = fetch_optional!(
+        tx,
+        "SELECT size FROM audit_log WHERE size > 0
+             AND NOT EXISTS (SELECT 1 FROM audit_checkpoint c WHERE c.size >= audit_log.size)",
+    )?;
+    Ok(waiting.is_some() || uncovered.is_some())
 }
 
 /// How many events wait to be sealed, and since when the first of them does.
@@ -345,11 +351,18 @@ pub async fn checkpoints(tx: &mut Tx, beyond: u64, most: i64) -> Result<Vec<(u64
     Ok(rows.into_iter().map(|(size, note)| (u64::try_from(size).unwrap_or(u64::MAX), note)).collect())
 }
 
+/// The checkpoints of more than `beyond` events, the smallest first; of more than `most` the newest alone.
+pub async fn fresh_checkpoints(tx: &mut Tx, beyond: u64, most: usize) -> Result<Vec<(u64, String)>, StoreError> {
+    let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+    let fresh = checkpoints(tx, beyond, limit).await?;
+    if fresh.len() > most { Ok(newest_checkpoint(tx).await?.into_iter().collect()) } else { Ok(fresh) }
+}
+
 /// Whether the first event that is kept is of before this time.
 pub async fn is_old(tx: &mut Tx, log: &Log, until: DateTime<Utc>) -> Result<bool, StoreError> {
     let row: Option<(i64,)> = fetch_optional!(
         tx,
-        "SELECT id FROM audit_event WHERE leaf = $1 AND at < $2",
+        "SELECT leaf FROM audit_event WHERE leaf = (SELECT MIN(leaf) FROM audit_event WHERE leaf >= $1) AND at < $2",
         as_column(log.kept_from),
         until,
     )?;

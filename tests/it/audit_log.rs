@@ -408,6 +408,37 @@ async fn checkpoints_are_posted_once_and_again_after_a_failure() {
     assert_eq!(taken.lock().unwrap().split_off(0), expected);
 }
 
+/// Only what somebody else has proves anything of the end.
+#[tokio::test]
+async fn when_many_wait_the_newest_is_handed_on_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = of_ten_with("").await;
+    for size in 1_000..1_501 {
+        let sql =
+            format!("INSERT INTO audit_checkpoint SELECT {size}, at, note FROM audit_checkpoint WHERE size < 1000");
+        server.database.execute(&format!("{sql} LIMIT 1")).await;
+    }
+    let mut tx = server.app.store.read().await.unwrap();
+    let fresh = audit_log::fresh_checkpoints(&mut tx, 999, 500).await.unwrap();
+    assert_eq!(fresh.iter().map(|(size, _)| *size).collect::<Vec<_>>(), [1_500]);
+    assert_eq!(audit_log::fresh_checkpoints(&mut tx, 1_000, 500).await.unwrap().len(), 500);
+    drop((tx, folder));
+}
+
+#[tokio::test]
+async fn a_checkpoint_covers_the_last_event_however_many_there_were() {
+    let server = Server::start().await;
+    let waiting = server.count("audit_event WHERE leaf IS NULL").await;
+    happen(&server, u32::try_from(500 - waiting).unwrap()).await;
+    seal(&server).await;
+    let covered = || async { server.count("audit_checkpoint c WHERE c.size = 500").await };
+    assert_eq!((server.count("audit_event WHERE leaf IS NULL").await, covered().await), (0, 1));
+    // A process that was killed between sealing and signing.
+    server.database.execute("DELETE FROM audit_checkpoint").await;
+    seal(&server).await;
+    assert_eq!(covered().await, 1);
+}
+
 #[tokio::test]
 async fn events_that_were_kept_long_enough_go_and_their_proofs_stay() {
     let server = of_ten_with("audit.retention = '30d'").await;

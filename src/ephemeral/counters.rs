@@ -34,7 +34,7 @@ impl Counters {
     }
 
     pub(super) fn get(&self, key: &str, now: DateTime<Utc>) -> Failures {
-        get(&self.lock(), &digest(key), now)
+        get(&mut self.lock(), &digest(key), now)
     }
 
     pub(super) fn add(&self, key: &str, window: Duration, now: DateTime<Utc>) -> Failures {
@@ -45,10 +45,11 @@ impl Counters {
         let mut counters = self.lock();
         let waits = under.iter().filter_map(|counted| {
             let key = digest(&counted.key);
-            let Failures { count, last } = get(&counters, &key, now);
+            let Failures { count, last } = get(&mut counters, &key, now);
             Some((counted.free.wait(count, last, now)?, key))
         });
-        if let Some((wait, key)) = waits.max() {
+        let longest = waits.max();
+        if let Some((wait, key)) = longest {
             let told = counters.get_mut(&key).is_some_and(|counter| std::mem::replace(&mut counter.told, true));
             return Verdict::TooEarly { wait, is_news: !told };
         }
@@ -74,10 +75,15 @@ impl Counters {
     }
 }
 
-fn get(counters: &HashMap<Key, Counter>, key: &Key, now: DateTime<Utc>) -> Failures {
-    let counts = |counter: &&Counter| now < counter.forget_at && counter.failures.last <= now + CLOCK_SKEW;
-    let counter = counters.get(key).filter(counts);
-    counter.map(|counter| counter.failures).unwrap_or_default()
+fn get(counters: &mut HashMap<Key, Counter>, key: &Key, now: DateTime<Utc>) -> Failures {
+    let Some(counter) = counters.get_mut(key) else { return Failures::default() };
+    let failures = &mut counter.failures;
+    if failures.last > now + CLOCK_SKEW {
+        // Noted before a clock was set back: it counts, and as if it had been just now.
+        counter.forget_at = now + (counter.forget_at - failures.last);
+        (failures.last, counter.previous) = (now, counter.previous.min(now));
+    }
+    if now < counter.forget_at { *failures } else { Failures::default() }
 }
 
 fn add(counters: &mut HashMap<Key, Counter>, key: Key, window: Duration, now: DateTime<Utc>) -> Failures {

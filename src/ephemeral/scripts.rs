@@ -6,18 +6,23 @@ use redis::Script;
 
 /// `since`: the moment from which on this Redis forgot nothing. Noted anew whenever it may have forgotten something: the key is
 /// gone (flushed, or restarted without persistence), another process answers (restarted from an old snapshot, or a replica took
-/// over), keys were evicted to save memory, or our clock was set back since.
+/// over), or keys were evicted to save memory. If our clock was set back since, that moment lies ahead: it stands until, by the clock of
+/// Redis, nothing was forgotten for longer than anything is accepted for.
 const MEMORY: &str = "
     local function since(now)
         local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
         local evicted = string.match(redis.call('INFO', 'stats'), 'evicted_keys:(%d+)')
         local identity = run .. '/' .. evicted
-        local known = redis.call('HMGET', KEYS[1], 'identity', 'since')
+        local known = redis.call('HMGET', KEYS[1], 'identity', 'since', 'noted')
+        local clock = redis.call('TIME')[1]
+        local is_same = known[1] == identity
         local set_back = known[2] and tonumber(known[2]) > tonumber(now) + 10000000
-        if known[1] == identity and not set_back then return known[2], 0 end
+        local is_complete = is_same and known[3] and tonumber(clock) - tonumber(known[3]) > 3620
+        if is_same and not (set_back and is_complete) then return known[2], 0 end
         local since = now
         if known[2] and not set_back and tonumber(known[2]) > tonumber(now) then since = known[2] end
-        redis.call('HSET', KEYS[1], 'identity', identity, 'since', since)
+        if set_back and not is_complete then since = known[2] end
+        redis.call('HSET', KEYS[1], 'identity', identity, 'since', since, 'noted', clock)
         return since, 1
     end
 ";
@@ -48,14 +53,20 @@ pub(super) static FIRST_USE: LazyLock<Script> = LazyLock::new(|| {
     ))
 });
 
-/// How many failures count under a key, and when the last of them was. Those that another clock noted more than
-/// [`CLOCK_SKEW`](crate::domain::CLOCK_SKEW) ahead, in microseconds, count no more. Times go through as they came, since Lua would
-/// round them when it writes them.
+/// How many failures count under a key, and when the last of them was. One that lies more than
+/// [`CLOCK_SKEW`](crate::domain::CLOCK_SKEW) ahead, in microseconds, was noted before a clock was set back: it counts, and as if it had
+/// been just now. Times go through as they came, since Lua would round them when it writes them.
 const FOUND: &str = "
     local function found(key, now)
         local found = redis.call('HMGET', key, 'count', 'last', 'forget_at')
-        now = tonumber(now)
-        if not found[3] or tonumber(found[3]) <= now or tonumber(found[2]) > now + 10000000 then return 0, '0' end
+        if not found[3] then return 0, '0' end
+        local last, forget_at = tonumber(found[2]), tonumber(found[3])
+        if last > tonumber(now) + 10000000 then
+            forget_at = tonumber(now) + forget_at - last
+            found[2] = now
+            redis.call('HSET', key, 'last', now, 'forget_at', string.format('%.0f', forget_at))
+        end
+        if forget_at <= tonumber(now) then return 0, '0' end
         return tonumber(found[1]), found[2]
     end
 ";

@@ -197,22 +197,34 @@ async fn after_the_clock_was_set_back_nobody_waits_for_the_time_before() {
         assert!(matches!(counters.attempt(&under, clock.now()).await, Verdict::TooEarly { .. }));
         assert!(!counters.count_request(&metered, clock.now()).await.admitted);
         clock.advance(TimeDelta::days(-1));
-        assert_eq!(counters.failures("key", clock.now()).await.count, 0);
-        assert_eq!(counters.attempt(&under, clock.now()).await, Verdict::Counted);
         assert!(counters.count_request(&metered, clock.now()).await.admitted);
-        assert_eq!(counters.failures("key", clock.now()).await.count, 1);
+        // What failed counts, as if it had been now: a wrong clock is no way around it, nor a sentence of a day.
+        assert_eq!(counters.failures("key", clock.now()).await.count, 2);
+        let refused = Verdict::TooEarly { wait: DELAYS[0], is_news: false };
+        assert_eq!(counters.attempt(&under, clock.now()).await, refused);
+        clock.advance(TimeDelta::from_std(DELAYS[0]).unwrap());
+        assert_eq!(counters.attempt(&under, clock.now()).await, Verdict::Counted);
+        clock.advance(TimeDelta::from_std(throttle::WINDOW).unwrap());
+        assert_eq!(counters.failures("key", clock.now()).await.count, 0);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_redis_that_was_known_before_the_clock_was_set_back_is_relied_on_soon() {
-    let redis = TestRedis::shared();
+async fn a_redis_that_was_known_before_the_clock_was_set_back_is_relied_on_within_an_hour() {
+    let redis = TestRedis::own();
     let nodes = Nodes::on(&redis);
     let node = nodes.settled_node().await;
     assert_eq!(nodes.use_now(&node, "before").await, FirstUse::First);
     nodes.clock.advance(TimeDelta::days(-1));
     assert!(matches!(nodes.use_now(&node, "before").await, FirstUse::Replayed));
+    for _ in 0..2 {
+        assert!(matches!(nodes.use_now(&node, "new").await, FirstUse::Unsure { .. }));
+        nodes.clock.advance(TimeDelta::minutes(1));
+    }
+    // An hour passes, by the clock of Redis.
+    let names: Vec<String> = redis.run("KEYS *:memory");
+    redis.run::<()>(&format!("HSET {} noted 1000", names[0]));
     assert!(matches!(nodes.use_now(&node, "new").await, FirstUse::Unsure { .. }));
     nodes.clock.advance(TimeDelta::seconds(11));
     assert_eq!(nodes.use_now(&node, "new").await, FirstUse::First);

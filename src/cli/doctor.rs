@@ -16,13 +16,15 @@ use crate::{
     listener::tls::Certificate,
     outbound::OutboundError,
     random::Random,
-    store::{Store, StoreError, account, audit, client, signing_key},
+    store::{Store, StoreError, account, audit, audit_log, client, signing_key},
 };
 
 /// By how much the clocks of two machines may differ: tokens are checked to the second, guards by up to ten.
 const MAX_SKEW: TimeDelta = TimeDelta::seconds(2);
 /// How many days before its end a certificate has a successor, where that is done by itself.
 const RENEWED_DAYS_BEFORE: i32 = 14;
+/// Within what time events are sealed where a server runs and all is well.
+const SEALED_WITHIN: TimeDelta = TimeDelta::minutes(5);
 /// The longest discovery document that is read, in bytes.
 const MAX_DISCOVERY_BYTES: usize = 64 * 1024;
 
@@ -75,6 +77,7 @@ pub(super) async fn run(settings: Settings, out: Output) -> Result<(), CliError>
         ("administrator", if reachable { administrator(&app).await } else { unknown() }),
         ("mail", mail(&app).await),
         ("certificate", certificate(&app)),
+        ("audit trail", if reachable { audit_trail(&app).await } else { unknown() }),
         ("issuer", issuer(&app).await),
     ];
     let rows: Vec<_> = findings
@@ -120,9 +123,15 @@ async fn clock(app: &App) -> Finding {
         let ahead = newest.first().map(|row| row.at - now).filter(|ahead| *ahead > MAX_SKEW);
         let skew = server.map(|server| (server - now).abs()).filter(|skew| *skew > MAX_SKEW);
         match (ahead, skew) {
-            (Some(ahead), _) => {
-                Bad(format!("is {} s behind what was recorded last: set it right", ahead.num_seconds()))
-            }
+            // Two against one.
+            (Some(ahead), None) if server.is_some() => Doubtful(format!(
+                "agrees with the database's, but events were recorded by one that was {} s ahead",
+                ahead.num_seconds()
+            )),
+            (Some(ahead), _) => Bad(format!(
+                "is {} s behind what was recorded last: set it right, if it was not ahead then",
+                ahead.num_seconds()
+            )),
             (None, Some(skew)) => {
                 Bad(format!("differs by {} s from the database's: synchronise both", skew.num_seconds()))
             }
@@ -202,13 +211,33 @@ fn certificate(app: &App) -> Finding {
     let Some(tls) = &app.settings.tls else {
         return Skipped("tls.certificate_file is not set: whoever speaks TLS is in front".to_owned());
     };
-    let looked = Certificate::read(tls).and_then(|found| Ok((found.days_left(app.clock.now().timestamp())?, found)));
+    let now = app.clock.now().timestamp();
+    let looked = Certificate::read(tls).and_then(|found| Ok((found.days_left(now)?, found)));
     let host = Url::parse(app.settings.issuer.as_str()).ok().and_then(|url| Some(url.host_str()?.to_owned()));
     Finding::of(looked, |(days, found)| match host {
+        _ if !found.has_begun(now).unwrap_or(true) => {
+            Bad("is not valid yet: see the clock, and the certificate".to_owned())
+        }
         _ if days < 0 => Bad("is no longer valid: renew it, and the server takes it up by itself".to_owned()),
         Some(host) if !found.is_for(&host) => Bad(format!("is not for {host}, where the issuer is")),
         _ if days < RENEWED_DAYS_BEFORE => Doubtful(format!("is valid for {days} more days: is it renewed?")),
+        _ if found.is_alone() => Doubtful(
+            "comes without the certificates between it and its authority, which clients may not know".to_owned(),
+        ),
         _ => Good(format!("is valid for {days} more days")),
+    })
+}
+
+/// Whether events wait for their seal longer than they should.
+async fn audit_trail(app: &App) -> Finding {
+    let waiting = async { audit_log::waiting(&mut app.store.read().await?).await };
+    let now = app.clock.now();
+    Finding::of(waiting.await, |(count, since)| match since.map(|since| now - since) {
+        Some(waited) if waited > SEALED_WITHIN => Doubtful(format!(
+            "{count} events wait for their seal, the first for {} minutes: does a server run? If so, see its log, and run `countersign audit verify`",
+            waited.num_minutes()
+        )),
+        _ => Good("is sealed as it grows".to_owned()),
     })
 }
 

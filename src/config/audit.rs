@@ -5,7 +5,11 @@ use std::{fmt, path::PathBuf, time::Duration};
 use serde_json::Value as Json;
 use url::Url;
 
-use super::{reader::Reader, value::Setting};
+use super::{
+    issuer::{Mode, is_loopback_name},
+    reader::Reader,
+    value::Setting,
+};
 
 /// How long the audit trail is kept, and where its checkpoints go.
 #[derive(Clone, Debug)]
@@ -47,10 +51,18 @@ impl Setting for HookUrl {
     }
 }
 
-pub(super) fn read(r: &mut Reader) -> AuditSettings {
-    AuditSettings {
-        retention: r.read("audit.retention", None),
-        checkpoint_file: r.read("audit.checkpoint_file", None),
-        checkpoint_url: r.read("audit.checkpoint_url", None),
+pub(super) fn read(r: &mut Reader, mode: Mode) -> AuditSettings {
+    let retention = r.read("audit.retention", None);
+    let checkpoint_file = r.read("audit.checkpoint_file", None);
+    let checkpoint_url: Option<HookUrl> = r.read("audit.checkpoint_url", None);
+    if let Some(HookUrl(url)) = &checkpoint_url {
+        let is_near = url.host_str().is_some_and(is_loopback_name) && mode == Mode::Development;
+        r.check("audit.checkpoint_url", url.scheme() == "https" || is_near, || {
+            "must be an https URL; http is for this machine alone, where one develops".into()
+        });
+        r.check("audit.checkpoint_url", url.username().is_empty() && url.password().is_none(), || {
+            "must not have a user or a password in it: put what is secret into its path".into()
+        });
     }
+    AuditSettings { retention, checkpoint_file, checkpoint_url }
 }

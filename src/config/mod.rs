@@ -320,7 +320,7 @@ impl Settings {
         let rate = rate::read(r);
         let log =
             LogSettings { format: r.read("log.format", LogFormat::Text), level: r.read("log.level", LogLevel::Info) };
-        let audit = audit::read(r);
+        let audit = audit::read(r, issuer.mode());
         let metrics = MetricsSettings { listen: r.read("metrics.listen", None) };
 
         let effective = reader.finish()?;

@@ -20,7 +20,7 @@ const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geol
      microphone=(), payment=(), usb=()";
 
 /// Adds what is missing to an answer.
-pub(super) fn secure(headers: &mut HeaderMap, is_development: bool) {
+pub fn secure(headers: &mut HeaderMap, is_development: bool) {
     add(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     add(headers, header::REFERRER_POLICY, "no-referrer");
     add(headers, header::CONTENT_SECURITY_POLICY, DOCUMENT_POLICY);

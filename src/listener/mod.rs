@@ -88,12 +88,11 @@ impl Listener {
     }
 
     /// Answers until `stop` comes, and returns it when what was under way is answered.
-    pub async fn serve<T>(mut self, router: &Router, stop: impl Future<Output = T>) -> T {
+    pub async fn serve<T>(self, router: &Router, stop: impl Future<Output = T>) -> T {
         let mut stop = std::pin::pin!(stop);
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let graceful = GracefulShutdown::new();
         let mut handshakes = JoinSet::new();
-        let mut looks = tokio::time::interval(tls::LOOK_EVERY);
         let outcome = loop {
             let next = async {
                 let place = places.clone().acquire_owned().await;
@@ -127,9 +126,6 @@ impl Listener {
                     }
                     // A client that went away is no news.
                     Some(Ok((Opening::Failed, ..)) | Err(_)) | None => {}
-                },
-                _ = looks.tick(), if self.tls.is_some() => if let Some(tls) = &mut self.tls {
-                    tls.look();
                 },
             }
         };

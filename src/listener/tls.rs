@@ -6,23 +6,31 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     pin::Pin,
+    sync::Arc,
     time::Duration,
 };
 
-use axum::{Router, http::StatusCode};
+use axum::{
+    Router,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
 use openssl::{
     error::ErrorStack,
     pkey::{PKey, Private},
     ssl::{AlpnError, Ssl, SslAcceptor, SslMethod, SslOptions, SslVerifyMode, SslVersion, select_next_proto},
     x509::X509,
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::watch, task::JoinHandle};
 use tokio_openssl::SslStream;
 
-use crate::{config::TlsSettings, http::peer_certificate::PeerCertificate};
+use crate::{
+    config::TlsSettings,
+    http::{headers, peer_certificate::PeerCertificate},
+};
 
 /// How soon a renewed certificate is noticed.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After how many looks new keys seal what resumes a connection: a day. OpenSSL keeps them as long as a context, and whoever
 /// learns them can read connections of that time (RFC 9325 §3.4).
 const LOOKS_OF_TICKET_KEYS: u32 = 24 * 60 * 60;
@@ -102,6 +110,20 @@ impl Certificate {
         Ok(if left.secs < 0 && left.days == 0 { -1 } else { left.days })
     }
 
+    /// Whether its time has begun.
+    ///
+    /// # Errors
+    /// OpenSSL refuses one of the times.
+    pub fn has_begun(&self, unix_seconds: i64) -> Result<bool, ErrorStack> {
+        Ok(self.leaf.not_before() <= &*openssl::asn1::Asn1Time::from_unix(unix_seconds)?)
+    }
+
+    /// Whether an authority issued it, and nothing is there of what lies between the two.
+    pub fn is_alone(&self) -> bool {
+        let (issuer, subject) = (self.leaf.issuer_name().to_der(), self.leaf.subject_name().to_der());
+        self.between.is_empty() && issuer.ok() != subject.ok()
+    }
+
     /// Whether it is for this host: by name, by a name whose first label is `*`, or by address (RFC 9525 §6.3).
     pub fn is_for(&self, host: &str) -> bool {
         let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
@@ -154,10 +176,14 @@ fn marks(settings: &TlsSettings) -> [Marks; 2] {
 
 /// TLS as it is spoken at present.
 pub(super) struct Tls {
-    settings: TlsSettings,
-    acceptor: SslAcceptor,
-    seen: [Marks; 2],
-    looks: u32,
+    acceptor: watch::Receiver<SslAcceptor>,
+    keeper: JoinHandle<()>,
+}
+
+impl Drop for Tls {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
 }
 
 /// How a connection began.
@@ -171,33 +197,14 @@ pub(super) enum Opening {
 impl Tls {
     pub(super) fn open(settings: TlsSettings) -> Result<Self, TlsError> {
         let seen = marks(&settings);
-        let acceptor = Certificate::read(&settings)?.acceptor(settings.client_certificates)?;
-        Ok(Self { settings, acceptor, seen, looks: 0 })
-    }
-
-    /// Takes up a certificate that was renewed. One that cannot be used is told once, and the one of before goes on.
-    pub(super) fn look(&mut self) {
-        let seen = marks(&self.settings);
-        self.looks += 1;
-        if seen == self.seen && self.looks < LOOKS_OF_TICKET_KEYS {
-            return;
-        }
-        let renewed = seen != self.seen;
-        // Noted before reading: what is written meanwhile is read at the next look.
-        (self.seen, self.looks) = (seen, 0);
-        match Self::open(self.settings.clone()) {
-            Ok(tls) => {
-                if renewed {
-                    tracing::info!("took up another certificate");
-                }
-                *self = Self { seen, ..tls };
-            }
-            Err(error) => tracing::error!(%error, "the certificate of before goes on"),
-        }
+        let certificate = Certificate::read(&settings)?;
+        let (spoken, acceptor) = watch::channel(certificate.acceptor(settings.client_certificates)?);
+        let keeper = tokio::spawn(keep_fresh(settings, (certificate, seen), spoken));
+        Ok(Self { acceptor, keeper })
     }
 
     pub(super) fn open_connection(&self, stream: TcpStream) -> impl Future<Output = Opening> + Send + 'static {
-        let ssl = Ssl::new(self.acceptor.context());
+        let ssl = Ssl::new(self.acceptor.borrow().context());
         async move {
             let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, async move {
                 // A handshake begins with a byte that is no letter (RFC 8446 §5.1), a request with its method.
@@ -223,7 +230,54 @@ impl Tls {
     }
 }
 
+/// Takes up a certificate that was renewed, and gives out new keys of tickets. A certificate that cannot be used is told once, and the
+/// one of before goes on.
+async fn keep_fresh(
+    settings: TlsSettings,
+    (mut certificate, mut seen): (Certificate, [Marks; 2]),
+    spoken: watch::Sender<SslAcceptor>,
+) {
+    let asks_clients = settings.client_certificates;
+    let settings = Arc::new(settings);
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let mut until_new_keys = LOOKS_OF_TICKET_KEYS;
+    loop {
+        looks.tick().await;
+        // Files may lie on what hangs: nothing else waits for them.
+        let look = settings.clone();
+        let Ok(now) = tokio::task::spawn_blocking(move || marks(&look)).await else { continue };
+        until_new_keys -= 1;
+        if now != seen {
+            // Noted before reading: what is written meanwhile is read at the next look.
+            seen = now;
+            let read = settings.clone();
+            match tokio::task::spawn_blocking(move || Certificate::read(&read)).await {
+                Ok(Ok(renewed)) => {
+                    tracing::info!("took up another certificate");
+                    (certificate, until_new_keys) = (renewed, 0);
+                }
+                Ok(Err(error)) => tracing::error!(%error, "the certificate of before goes on"),
+                Err(error) => tracing::error!(%error, "the certificate of before goes on"),
+            }
+        }
+        if until_new_keys == 0 {
+            until_new_keys = LOOKS_OF_TICKET_KEYS;
+            match certificate.acceptor(asks_clients) {
+                Ok(acceptor) => drop(spoken.send_replace(acceptor)),
+                Err(error) => tracing::error!(%error, "what was spoken before goes on"),
+            }
+        }
+    }
+}
+
 /// Answers whoever comes by `http:` to a port that speaks TLS. It is not sent elsewhere: what it sent was readable on the way.
 pub(super) fn told_to_speak_tls() -> Router {
-    Router::new().fallback(async || (StatusCode::BAD_REQUEST, "This port speaks TLS: ask again by https.\n"))
+    Router::new().fallback(async || {
+        let headers = [(header::CONNECTION, "close"), (header::CACHE_CONTROL, "no-store")];
+        let mut answer =
+            (StatusCode::BAD_REQUEST, headers, "This port speaks TLS: ask again by https.\n").into_response();
+        // Without HSTS, which means nothing by http.
+        headers::secure(answer.headers_mut(), true);
+        answer
+    })
 }

@@ -63,7 +63,7 @@ async fn what_does_not_work_is_bad_and_says_what_to_do() {
     let (found, said) = bad(&machine);
     assert_found(&found, "redis", "bad", "redis.url");
     assert_found(&found, "mail", "bad", "");
-    assert!(said.contains("2 of 10 checks"), "{said}");
+    assert!(said.contains("2 of 11 checks"), "{said}");
 
     machine.execute("DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)").await;
     assert_found(&bad(&machine).0, "database", "bad", "countersign migrate");

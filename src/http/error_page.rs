@@ -165,6 +165,9 @@ impl IntoResponse for ErrorPage {
 
 impl From<StoreError> for ErrorPage {
     fn from(error: StoreError) -> Self {
+        if !error.may_pass() {
+            return Self::broken(&error);
+        }
         tracing::error!(%error, "the database failed");
         Self::unavailable("error-broken-title", "error-broken", 5)
     }

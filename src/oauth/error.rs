@@ -72,6 +72,9 @@ impl OAuthError {
 
 impl From<StoreError> for OAuthError {
     fn from(error: StoreError) -> Self {
+        if !error.may_pass() {
+            return Self::broken(&error);
+        }
         tracing::error!(%error, "the database failed");
         Self::temporarily_unavailable("the server cannot reach its storage; nothing was changed, try again", 5)
     }

@@ -153,6 +153,11 @@ impl From<sqlx::Error> for StoreError {
 }
 
 impl StoreError {
+    /// Whether another try may succeed: the database is gone, locked or full. Whatever else there is stays until somebody mends it.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Database(_))
+    }
+
     /// A row that cannot be read.
     fn corrupt(table: &'static str, problem: impl std::fmt::Display) -> Self {
         Self::Corrupt { table, problem: problem.to_string() }

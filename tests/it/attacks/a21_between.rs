@@ -2,9 +2,12 @@
 //! connections, as when it is started anew. Neither notices.
 
 use chrono::TimeDelta;
-use countersign_types::ClientAuthMethod;
+use countersign::domain::client::ClientMetadata;
+use countersign_jose::{Algorithm, PrivateKey};
+use countersign_types::{ClientAuthMethod, GrantType};
+use serde_json::json;
 
-use crate::harness::{Server, TestRedis, confidential};
+use crate::harness::{ISSUER, Server, TestRedis, confidential};
 
 const ADA: &str = "ada@example.com";
 /// Requests of [`journey`] that something can happen before.
@@ -62,6 +65,56 @@ async fn at_every_place(happens: impl Fn(&mut TestRedis), ends: impl Fn(&mut Tes
         assert_eq!(step, STEPS);
         ends(&mut redis);
     }
+}
+
+/// What must be used once is refused when it cannot be told whether it was: never taken twice.
+#[tokio::test]
+async fn an_assertion_is_never_taken_twice_whatever_happens_to_redis() {
+    let mut redis = TestRedis::own();
+    let server = start(&format!("redis.url = '{}'", redis.url())).await;
+    let key = PrivateKey::generate(Algorithm::ES256).unwrap();
+    let jwks = json!({ "keys": [key.public_jwk().to_value()] });
+    let with_key = |metadata: &mut ClientMetadata| {
+        metadata.grant_types.insert(GrantType::ClientCredentials);
+        metadata.jwks = Some(serde_json::from_value(jwks.clone()).unwrap());
+    };
+    server.add_client("keyed", confidential(ClientAuthMethod::PrivateKeyJwt, with_key)).await;
+    let assertion = |jti: usize| {
+        let exp = server.clock.now().timestamp() + 60;
+        let claims = json!({ "iss": "keyed", "sub": "keyed", "aud": ISSUER, "exp": exp, "jti": jti.to_string() });
+        key.signer().unwrap().sign("JWT", &claims).unwrap()
+    };
+    let present = async |assertion: &str| {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", assertion),
+        ];
+        server.post("/token", &[], &form).await.status
+    };
+    // What a Redis that nobody knew yet may have forgotten is over.
+    server.app.ephemeral.redis_answers(server.clock.now()).await;
+    server.advance(TimeDelta::hours(2));
+    let mut taken = 0;
+    for (at, what) in ["stop", "start", "forget", "wait", "anew", "wait"].into_iter().enumerate() {
+        let used = assertion(2 * at);
+        if present(&used).await == 200 {
+            taken += 1;
+        }
+        match what {
+            "stop" => redis.stop(),
+            "start" => redis.start(),
+            "forget" => redis.run::<()>("FLUSHALL"),
+            "anew" => {
+                redis.stop();
+                redis.start();
+            }
+            _ => server.advance(TimeDelta::hours(2)),
+        }
+        assert!(matches!(present(&used).await, 401 | 503), "{what}: taken twice");
+        assert!(matches!(present(&assertion(2 * at + 1)).await, 200 | 503), "{what}");
+    }
+    assert!(taken >= 2, "{taken}");
 }
 
 #[tokio::test]

@@ -25,9 +25,9 @@ impl<'a> Disk<'a> {
             sql += "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$
                 DECLARE at fault%ROWTYPE;
                 BEGIN
-                    UPDATE fault SET countdown = countdown - 1 RETURNING * INTO at;
+                    UPDATE fault SET countdown = countdown - 1, at_end = at_end - 1 RETURNING * INTO at;
                     IF at.countdown = 0 THEN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END IF;
-                    IF at.at_end = 1 THEN INSERT INTO fault_child VALUES (1); END IF;
+                    IF at.at_end = 0 THEN INSERT INTO fault_child VALUES (1); END IF;
                     IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
                     RETURN NEW;
                 END $$;";
@@ -37,9 +37,9 @@ impl<'a> Disk<'a> {
                 let trigger = format!("CREATE TRIGGER fault_{table}_{action} BEFORE {action} ON {table}");
                 let does = if database.is_sqlite() {
                     "BEGIN
-                         UPDATE fault SET countdown = countdown - 1;
+                         UPDATE fault SET countdown = countdown - 1, at_end = at_end - 1;
                          SELECT RAISE(ABORT, 'database or disk is full') FROM fault WHERE countdown = 0;
-                         INSERT INTO fault_child SELECT 1 FROM fault WHERE at_end = 1;
+                         INSERT INTO fault_child SELECT 1 FROM fault WHERE at_end = 0;
                      END"
                 } else {
                     "FOR EACH ROW EXECUTE FUNCTION fault()"
@@ -51,25 +51,30 @@ impl<'a> Disk<'a> {
         Self { server }
     }
 
-    /// The same request again and again, and each time another of its writes fails, and at first the end of each transaction: it is
-    /// told, nothing is stored by halves, and another try is worth it. The answer of the first one that nothing failed in.
+    /// The same request again and again, and each time another of its writes fails, and then the end of the transaction that it belongs
+    /// to: it is told, nothing is stored by halves, and another try is worth it. The answer of the first one that nothing failed in.
     pub async fn fails_everywhere(&self, what: &str, mut request: impl AsyncFnMut() -> Reply) -> Reply {
         let before = self.contents().await;
-        self.set(0, 1).await;
-        let reply = request().await;
-        self.set(0, 0).await;
-        assert_told(&reply, what);
-        self.assert_unchanged(&before, &format!("{what}: half done after an end that failed")).await;
         for write in 1..100 {
             self.set(write, 0).await;
             let reply = request().await;
-            self.set(0, 0).await;
             if reply.status != 503 && !refuses(&reply) {
+                let left = self.server.count("fault WHERE countdown = 1").await;
+                self.set(0, 0).await;
                 assert!(write > 1, "{what} writes nothing");
+                assert_eq!(left, 1, "{what}: a failure was passed over");
                 return reply;
             }
+            self.set(0, 0).await;
             assert_told(&reply, what);
             self.assert_unchanged(&before, &format!("{what}: half done when write {write} failed")).await;
+
+            // The same write, and the end of the transaction that it belongs to.
+            self.set(0, write).await;
+            let reply = request().await;
+            self.set(0, 0).await;
+            assert_told(&reply, what);
+            self.assert_unchanged(&before, &format!("{what}: half done after the end of write {write} failed")).await;
         }
         panic!("{what} does not come to an end");
     }

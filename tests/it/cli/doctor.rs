@@ -74,7 +74,13 @@ async fn a_clock_that_is_behind_what_was_recorded_is_found() {
     let machine = Machine::migrated().await;
     machine.run(&["user", "add", "ada@example.com"]).assert_ok();
     machine.execute("UPDATE audit_event SET at = '2999-01-01T00:00:00+00:00'").await;
-    assert_found(&bad(&machine).0, "clock", "bad", "behind what was recorded last");
+    if machine.setting("DATABASE__URL").starts_with("sqlite:") {
+        assert_found(&bad(&machine).0, "clock", "bad", "behind what was recorded last");
+    } else {
+        // The database's clock says which of the two is wrong.
+        let found = findings(&machine.run(&["doctor", "--json"]).assert_ok());
+        assert_found(&found, "clock", "doubtful", "events were recorded by one that was");
+    }
 }
 
 #[tokio::test]

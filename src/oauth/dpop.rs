@@ -3,12 +3,11 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use countersign_jose::{Algorithm, verify_embedded};
+use countersign_jose::{Algorithm, access_token_hash, verify_embedded};
 use countersign_types::{
     ErrorCode,
     dpop::{PROOF_TYPE, ProofClaims, ProvenRequest},
 };
-use openssl::sha::sha256;
 use url::Url;
 
 use super::error::OAuthError;
@@ -59,7 +58,7 @@ pub(super) async fn prove(
         invalid("the DPoP proof must be a JWS of type dpop+jwt by ES256, EdDSA or PS256, signed with the public key in its jwk")
     })?;
     let uri = Url::parse(&format!("{}{}", issuer.url, at.path)).map_err(|error| OAuthError::broken(&error))?;
-    let ath = at.access_token.map(|token| URL_SAFE_NO_PAD.encode(sha256(token.as_bytes())));
+    let ath = at.access_token.map(access_token_hash);
     let now = app.clock.now();
     let request = ProvenRequest { method: at.method.as_str(), uri: &uri, ath: ath.as_deref(), now: now.timestamp() };
     let lifespan = claims.judge(&request).map_err(|error| invalid(error.as_str()))?;

@@ -1,5 +1,8 @@
 //! Compact JWS that carry the key which they are signed with, such as DPoP proofs (RFC 9449 §4.2).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use openssl::sha::sha256;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -57,4 +60,9 @@ pub fn verify_embedded<C: DeserializeOwned>(
     let key = PublicJwk::parse(&header.jwk)?;
     let claims = jws.verify(&key.verifier(jws.algorithm())?)?;
     Ok((key, claims))
+}
+
+/// What a proof says of the access token that is sent beside it: its SHA-256, as base64url (RFC 9449 §4.2, `ath`).
+pub fn access_token_hash(token: &str) -> String {
+    URL_SAFE_NO_PAD.encode(sha256(token.as_bytes()))
 }

@@ -1,14 +1,36 @@
-//! Where the token stands in a request: in the `Authorization` header, and nowhere else.
+//! Where the token stands in a request, and how it is presented: in the `Authorization` header, and nowhere else.
 
 use countersign_jose::MAX_JWS_BYTES;
 use http::{HeaderMap, Uri, header::AUTHORIZATION};
 
 use crate::TokenError;
 
-/// Finds the bearer token of a request (RFC 6750 §2.1).
+/// How a token is presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// Whoever has it may use it (RFC 6750).
+    Bearer,
+    /// With a proof of the key that it is bound to (RFC 9449).
+    Dpop,
+}
+
+/// A token as it was presented.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Presented {
+    pub scheme: Scheme,
+    pub token: String,
+}
+
+impl std::fmt::Debug for Presented {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} …", self.scheme)
+    }
+}
+
+/// Finds the access token of a request (RFC 6750 §2.1, RFC 9449 §7.1).
 ///
 /// The form body and the query (§2.2, §2.3) are not accepted: bodies belong to the handler, and addresses end up in logs.
-pub(crate) fn token<'r>(headers: &'r HeaderMap, uri: &Uri) -> Result<&'r str, TokenError> {
+pub(crate) fn read(headers: &HeaderMap, uri: &Uri) -> Result<Presented, TokenError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
         (None, _) => return Err(TokenError::Missing),
@@ -18,9 +40,11 @@ pub(crate) fn token<'r>(headers: &'r HeaderMap, uri: &Uri) -> Result<&'r str, To
 
     let scheme_length = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at_checked(scheme_length).ok_or(TokenError::Malformed)?;
-    if !scheme.eq_ignore_ascii_case(b"Bearer") {
-        return Err(TokenError::Missing);
-    }
+    let scheme = match scheme.to_ascii_lowercase().as_slice() {
+        b"bearer" => Scheme::Bearer,
+        b"dpop" => Scheme::Dpop,
+        _ => return Err(TokenError::Missing),
+    };
     // RFC 6750 §2: "Clients MUST NOT use more than one method to transmit the token in each request."
     if names_access_token(uri.query().unwrap_or_default()) {
         return Err(TokenError::SentTwice);
@@ -32,7 +56,8 @@ pub(crate) fn token<'r>(headers: &'r HeaderMap, uri: &Uri) -> Result<&'r str, To
     if !is_b64token(token) {
         return Err(TokenError::Malformed);
     }
-    std::str::from_utf8(token).map_err(|_| TokenError::Malformed)
+    let token = std::str::from_utf8(token).map_err(|_| TokenError::Malformed)?;
+    Ok(Presented { scheme, token: token.to_owned() })
 }
 
 fn names_access_token(query: &str) -> bool {
@@ -52,11 +77,15 @@ mod tests {
     use super::*;
 
     fn read(headers: &[&[u8]], uri: &'static str) -> Result<String, TokenError> {
+        presented(headers, uri).map(|presented| presented.token)
+    }
+
+    fn presented(headers: &[&[u8]], uri: &'static str) -> Result<Presented, TokenError> {
         let mut map = HeaderMap::new();
         for value in headers {
             map.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
         }
-        token(&map, &Uri::from_static(uri)).map(str::to_owned)
+        super::read(&map, &Uri::from_static(uri))
     }
 
     #[test]
@@ -67,8 +96,16 @@ mod tests {
     }
 
     #[test]
+    fn a_token_may_come_with_a_proof() {
+        for value in ["DPoP a.b.c", "dpop a.b.c"] {
+            let expected = Presented { scheme: Scheme::Dpop, token: "a.b.c".to_owned() };
+            assert_eq!(presented(&[value.as_bytes()], "/"), Ok(expected));
+        }
+    }
+
+    #[test]
     fn another_scheme_is_no_token() {
-        for value in ["Basic YTpi", "DPoP a.b.c", "Bearerx a.b.c", "", " Bearer a"] {
+        for value in ["Basic YTpi", "Bearerx a.b.c", "", " Bearer a"] {
             assert!(matches!(read(&[value.as_bytes()], "/"), Err(TokenError::Missing)), "{value}");
         }
     }

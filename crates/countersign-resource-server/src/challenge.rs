@@ -13,7 +13,7 @@ use http::{
 };
 use serde_json::json;
 
-use crate::{Shortfall, TokenError};
+use crate::{Shortfall, TokenError, proof};
 
 /// A request that does not pass: the answer of the layer and of the extractors, ready to be returned from a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,15 +59,19 @@ impl Refusal {
 
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
-        let code = self.code().unwrap_or(ErrorCode::InvalidToken);
+        // RFC 9449 §7.1: at an API a wrong proof is a matter of authentication, as a wrong token is.
+        let code = self.code().filter(|code| *code != ErrorCode::InvalidDpopProof).unwrap_or(ErrorCode::InvalidToken);
         StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The `WWW-Authenticate` header; none where no other token would help.
     pub fn challenge(&self) -> Option<HeaderValue> {
-        let mut challenge = Challenge::default();
+        let is_about_proof = matches!(self.reason, Reason::Token(error) if error.is_about_proof());
+        let mut challenge = Challenge::of(if is_about_proof { "DPoP" } else { "Bearer" });
         match &self.reason {
-            Reason::NoLayer | Reason::Token(TokenError::KeysUnavailable { .. }) => return None,
+            Reason::NoLayer | Reason::Token(TokenError::KeysUnavailable { .. } | TokenError::ReplaysUnknown) => {
+                return None;
+            }
             // RFC 6750 §3.1: without any authentication information, no error code.
             Reason::Token(TokenError::Missing) => {}
             Reason::Token(_) | Reason::Shortfall(_) => {
@@ -90,6 +94,19 @@ impl Refusal {
         if let Some(url) = &self.metadata_url {
             challenge.parameter("resource_metadata", url);
         }
+        if is_about_proof {
+            challenge.parameter("algs", &algorithms());
+        }
+        HeaderValue::from_str(&challenge.text).ok()
+    }
+
+    /// The other way to send a token, for a client that sent none.
+    fn other_challenge(&self) -> Option<HeaderValue> {
+        if self.reason != Reason::Token(TokenError::Missing) {
+            return None;
+        }
+        let mut challenge = Challenge::of("DPoP");
+        challenge.parameter("algs", &algorithms());
         HeaderValue::from_str(&challenge.text).ok()
     }
 }
@@ -114,26 +131,37 @@ impl IntoResponse for Refusal {
         if let Some(challenge) = self.challenge() {
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
-        if let Reason::Token(TokenError::KeysUnavailable { retry_after }) = self.reason {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after));
+        if let Some(challenge) = self.other_challenge() {
+            response.headers_mut().append(WWW_AUTHENTICATE, challenge);
+        }
+        let retry_after = match self.reason {
+            Reason::Token(TokenError::KeysUnavailable { retry_after }) => Some(retry_after),
+            Reason::Token(TokenError::ReplaysUnknown) => Some(1),
+            Reason::Token(_) | Reason::Shortfall(_) | Reason::NoLayer => None,
+        };
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
 }
 
-/// `Bearer` and its parameters, each a quoted string (RFC 9110 §11.2).
+/// By what proofs may be signed (RFC 9449 §7.1).
+fn algorithms() -> String {
+    proof::ALGORITHMS.map(countersign_jose::Algorithm::name).join(" ")
+}
+
+/// A scheme and its parameters, each a quoted string (RFC 9110 §11.2).
 struct Challenge {
     text: String,
     separator: &'static str,
 }
 
-impl Default for Challenge {
-    fn default() -> Self {
-        Self { text: "Bearer".to_owned(), separator: " " }
-    }
-}
-
 impl Challenge {
+    fn of(scheme: &str) -> Self {
+        Self { text: scheme.to_owned(), separator: " " }
+    }
+
     fn parameter(&mut self, name: &str, value: &str) {
         // RFC 6750 §3: these values are printable ASCII without `"` and `\`. What is configured wrongly must not break the header.
         let value: String = value.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect();

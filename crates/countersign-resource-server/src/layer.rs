@@ -6,11 +6,18 @@ use std::{
     task::{Context, Poll},
 };
 
-use axum::response::{IntoResponse, Response};
-use http::Request;
+use axum::{
+    extract::OriginalUri,
+    response::{IntoResponse, Response},
+};
+use http::{Request, Uri};
 use tower::{Layer, Service};
 
-use crate::{Caller, Refusal, ResourceServer, TokenError, bearer};
+use crate::{
+    Caller, Refusal, ResourceServer, TokenError,
+    bearer::{self, Presented},
+    proof::Proof,
+};
 
 /// Made by [`ResourceServer::layer`].
 #[derive(Clone, Debug)]
@@ -59,9 +66,10 @@ where
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let server = self.server.clone();
-        let token = bearer::token(request.headers(), request.uri()).map(str::to_owned);
+        let presented = bearer::read(request.headers(), request.uri());
+        let proof = Proof::of(request.method(), &original_uri(&request), request.headers());
         Box::pin(async move {
-            match server.caller(token).await {
+            match server.caller(presented, &proof).await {
                 Ok(caller) => {
                     request.extensions_mut().insert(caller);
                     inner.call(request).await.map(IntoResponse::into_response)
@@ -72,10 +80,16 @@ where
     }
 }
 
+/// The address as it was before a nested router took its part of it.
+fn original_uri<B>(request: &Request<B>) -> Uri {
+    let original = request.extensions().get::<OriginalUri>();
+    original.map_or_else(|| request.uri().clone(), |OriginalUri(uri)| uri.clone())
+}
+
 impl ResourceServer {
-    async fn caller(&self, token: Result<String, TokenError>) -> Result<Caller, Refusal> {
-        let outcome = match token {
-            Ok(token) => self.validate(&token).await,
+    async fn caller(&self, presented: Result<Presented, TokenError>, proof: &Proof) -> Result<Caller, Refusal> {
+        let outcome = match presented {
+            Ok(presented) => self.validate_presented(&presented, proof).await,
             Err(error) => Err(error),
         };
         match outcome {

@@ -48,13 +48,18 @@
 //! | two `Authorization` headers, a malformed one, or a second token in the query | 400 `invalid_request` |
 //! | a scope is missing | 403 `insufficient_scope` with the scope |
 //! | the sign-in is too weak or too old (RFC 9470) | 401 `insufficient_user_authentication` with `acr_values`, `max_age` |
+//! | a token that is bound to a key, without a right proof | 401 `invalid_token` or `invalid_dpop_proof`, `WWW-Authenticate: DPoP` with `algs` |
 //! | the provider was never reached | 503 `temporarily_unavailable` with `Retry-After` |
+//!
+//! A token that is bound to a key (`cnf.jkt`, RFC 9449) is accepted as `Authorization: DPoP` with a proof of that key alone: for this
+//! method and address, made within ten seconds of our time, naming the token, and used once. The address is that of the audience, or
+//! [`Builder::public_url`]; several processes that serve one API share a [`ReplayGuard`].
 //!
 //! # What is not
 //!
 //! * A token is accepted until it expires. That the person signed out or the grant was revoked is not seen before then;
 //!   Countersign's tokens live for ten minutes.
-//! * Tokens that are bound to a key (`cnf`: DPoP, mutual TLS) are **refused**. Without checking the proof, accepting them
+//! * Tokens that are bound to a certificate (mutual TLS) are **refused**. Without a look at the certificate, accepting them
 //!   would make them bearer tokens again, which is what their client wanted to prevent.
 //! * Tokens in the form body or in the query (RFC 6750 §2.2, §2.3) are not accepted.
 //!
@@ -71,6 +76,7 @@
 //! |---|---|
 //! | `server` | [`ResourceServer`] and its settings |
 //! | `bearer` | where a token stands in a request |
+//! | `proof`, `replay` | tokens that are bound to a key ([`ReplayGuard`]) |
 //! | `validate` | the rules of a valid token ([`TokenError`]) |
 //! | `require` | what an endpoint asks beyond that ([`Require`], [`Shortfall`]) |
 //! | `keys` | the provider's keys, kept ready |
@@ -87,7 +93,9 @@ mod extract;
 mod keys;
 mod layer;
 mod metadata;
+mod proof;
 mod provider;
+mod replay;
 mod require;
 mod server;
 mod validate;
@@ -95,9 +103,11 @@ mod validate;
 pub use challenge::{Reason, Refusal};
 pub use clock::{Clock, SystemClock};
 pub use countersign_jose::Algorithm;
+pub use countersign_types::dpop::ProofError;
 pub use countersign_types::{AccessTokenClaims, ErrorCode, Scope, ScopeSet};
 pub use extract::{Authorized, Caller, RequiredScope, is_scope_list};
 pub use layer::{TokenLayer, TokenService};
+pub use replay::{FirstUse, MemoryReplayGuard, ReplayGuard};
 pub use require::{Require, Shortfall};
 pub use server::{BuildError, Builder, ResourceServer};
 pub use validate::TokenError;

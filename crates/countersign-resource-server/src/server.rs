@@ -6,11 +6,15 @@ use axum::Router;
 use countersign_jose::{Algorithm, Unverified};
 use countersign_types::AccessTokenClaims;
 
+use url::Url;
+
 use crate::{
-    Clock, Refusal, SystemClock, TokenError, TokenLayer,
+    Clock, MemoryReplayGuard, Refusal, ReplayGuard, SystemClock, TokenError, TokenLayer,
+    bearer::Presented,
     challenge::Reason,
     keys::{Keys, State},
     metadata::Metadata,
+    proof::{self, Proof},
     provider::{Provider, http_client},
     validate::Rules,
 };
@@ -27,6 +31,9 @@ struct Inner {
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
     metadata: Option<Metadata>,
+    /// Where this API is for its clients, of which proofs speak.
+    place: Option<Url>,
+    replays: Arc<dyn ReplayGuard>,
 }
 
 impl ResourceServer {
@@ -43,6 +50,8 @@ impl ResourceServer {
             http_client: None,
             ca_file: None,
             scopes: None,
+            public_url: None,
+            replays: Arc::new(MemoryReplayGuard::default()),
             clock: Arc::new(SystemClock),
         }
     }
@@ -68,11 +77,18 @@ impl ResourceServer {
         self.inner.keys.ready().await
     }
 
-    /// Validates a token by itself (RFC 9068 §4), for what is neither tower nor axum.
+    /// Validates a bearer token by itself (RFC 9068 §4), for what is neither tower nor axum. One that is bound to a key is refused:
+    /// here is no request that its proof could be for.
     ///
     /// # Errors
     /// The first rule that the token breaks; the cheap rules are looked at first.
     pub async fn validate(&self, token: &str) -> Result<AccessTokenClaims, TokenError> {
+        let claims = self.validate_signed(token).await?;
+        // RFC 9449 §7.1, RFC 8705 §3: such a token without its proof is stolen goods.
+        if claims.cnf.is_some() { Err(TokenError::SenderConstrained) } else { Ok(claims) }
+    }
+
+    async fn validate_signed(&self, token: &str) -> Result<AccessTokenClaims, TokenError> {
         let unverified = Unverified::parse(token)?;
         Rules::check_type(unverified.typ())?;
         let algorithm = unverified.algorithm();
@@ -84,6 +100,18 @@ impl ResourceServer {
         let verifier = keys.verifier(kid, algorithm).ok_or(TokenError::UnknownKey)?;
         let claims: AccessTokenClaims = unverified.verify(verifier)?;
         self.inner.rules.check_claims(&claims, self.now())?;
+        Ok(claims)
+    }
+
+    /// Validates a token as it was presented, with the proof of the key that it is bound to.
+    pub(crate) async fn validate_presented(
+        &self,
+        presented: &Presented,
+        proof: &Proof,
+    ) -> Result<AccessTokenClaims, TokenError> {
+        let claims = self.validate_signed(&presented.token).await?;
+        let inner = &self.inner;
+        proof::check(&claims, presented, (proof, inner.place.as_ref()), (&*inner.replays, self.now())).await?;
         Ok(claims)
     }
 
@@ -113,6 +141,8 @@ pub struct Builder {
     http_client: Option<reqwest::Client>,
     ca_file: Option<PathBuf>,
     scopes: Option<Vec<String>>,
+    public_url: Option<String>,
+    replays: Arc<dyn ReplayGuard>,
     clock: Arc<dyn Clock>,
 }
 
@@ -129,6 +159,9 @@ pub enum BuildError {
     /// RFC 9728 §1.2.
     #[error("the audience {0:?} must be an https address without query and fragment to publish metadata for it")]
     Resource(String),
+    /// [`Builder::public_url`] is no address.
+    #[error("the public address {0:?} must be a URL with a host")]
+    PublicUrl(String),
     /// None at all, or one whose key is a shared secret.
     #[error("at least one algorithm is needed, and only those with a public key")]
     Algorithms,
@@ -187,6 +220,19 @@ impl Builder {
         self
     }
 
+    /// Where clients find this API, if that is not the audience: proofs of possession (RFC 9449) name the address of their request.
+    /// Scheme, host and port count.
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.public_url = Some(url.into());
+        self
+    }
+
+    /// Where proofs are remembered that were used. Default: the memory of this process. Several that serve one API share one.
+    pub fn replay_guard(mut self, guard: impl ReplayGuard) -> Self {
+        self.replays = Arc::new(guard);
+        self
+    }
+
     /// Another clock, for tests.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -217,8 +263,14 @@ impl Builder {
             clock: Arc::clone(&self.clock),
             state: State::default(),
         });
+        let place = match self.public_url {
+            Some(url) => Some(Url::parse(&url).ok().filter(Url::has_host).ok_or(BuildError::PublicUrl(url))?),
+            None => Url::parse(&self.audience).ok().filter(Url::has_host),
+        };
         let rules = Rules { issuer: self.issuer, audience: self.audience, leeway: seconds(self.leeway) };
-        Ok(ResourceServer { inner: Arc::new(Inner { rules, keys, clock: self.clock, metadata }) })
+        Ok(ResourceServer {
+            inner: Arc::new(Inner { rules, keys, clock: self.clock, metadata, place, replays: self.replays }),
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The rules of a valid access token (RFC 9068 §4). Pure: no network, no clock.
 
 use countersign_jose::{FormatError, JwsError};
-use countersign_types::{AccessTokenClaims, ErrorCode};
+use countersign_types::{AccessTokenClaims, ErrorCode, dpop::ProofError};
 
 /// Why a token was not accepted. The message is what the client may read: printable ASCII, and nothing of the token in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,9 +49,32 @@ pub enum TokenError {
     /// `nbf` or `iat` lies in the future.
     #[error("the access token is not valid yet")]
     NotYetValid,
-    /// `cnf` is present: the token is worth nothing without a proof, and this crate cannot check one yet.
+    /// `cnf` is present: the token is worth nothing without a proof of its key; or bound to what this crate cannot check.
     #[error("the access token is sender-constrained and cannot be used as a bearer token")]
     SenderConstrained,
+    /// Sent as `DPoP`, and bound to nothing (RFC 9449 §7.1).
+    #[error("the access token is not bound to a key: send it as Bearer")]
+    NotBound,
+    /// Bound to a key, and sent without a proof of it.
+    #[error("the DPoP proof is missing")]
+    ProofMissing,
+    /// Several proofs, or one that is not a JWS with its own key, of the right type and algorithm.
+    #[error(
+        "the DPoP proof must be one JWS of type dpop+jwt by ES256, EdDSA or PS256, signed with the public key in its jwk"
+    )]
+    ProofMalformed,
+    /// The proof is for another request.
+    #[error(transparent)]
+    Proof(ProofError),
+    /// The proof is by another key than the token's.
+    #[error("the access token is bound to another key than that of the DPoP proof")]
+    ProofOfAnotherKey,
+    /// The proof was used before.
+    #[error("the DPoP proof was used before: make a new one for each request")]
+    ProofReplayed,
+    /// Whether the proof was used before cannot be told.
+    #[error("DPoP proofs cannot be checked at the moment")]
+    ReplaysUnknown,
     /// The provider's keys could not be fetched, so nothing can be said about the token.
     #[error("access tokens cannot be checked at the moment")]
     KeysUnavailable {
@@ -77,9 +100,20 @@ impl TokenError {
             | Self::Audience
             | Self::Expired
             | Self::NotYetValid
+            | Self::NotBound
+            | Self::ProofOfAnotherKey
             | Self::SenderConstrained => Some(ErrorCode::InvalidToken),
-            Self::KeysUnavailable { .. } => Some(ErrorCode::TemporarilyUnavailable),
+            Self::ProofMissing | Self::ProofMalformed | Self::Proof(_) | Self::ProofReplayed => {
+                Some(ErrorCode::InvalidDpopProof)
+            }
+            Self::ReplaysUnknown | Self::KeysUnavailable { .. } => Some(ErrorCode::TemporarilyUnavailable),
         }
+    }
+
+    /// Whether the client must send a proof, or another one.
+    pub(crate) fn is_about_proof(self) -> bool {
+        matches!(self, Self::SenderConstrained | Self::NotBound | Self::ProofOfAnotherKey)
+            || self.code() == Some(ErrorCode::InvalidDpopProof)
     }
 }
 
@@ -138,17 +172,13 @@ impl Rules {
         {
             return Err(TokenError::Claims);
         }
-        // RFC 9449 §7.1, RFC 8705 §3: such a token without its proof is stolen goods.
-        if claims.cnf.is_some() {
-            return Err(TokenError::SenderConstrained);
-        }
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use countersign_types::{ClientId, Confirmation, TokenId};
+    use countersign_types::{ClientId, TokenId};
 
     use super::*;
 
@@ -228,11 +258,6 @@ mod tests {
         assert_eq!(check(|c| c.sub = String::new()), Err(TokenError::Claims));
         assert_eq!(check(|c| c.client_id = ClientId::new("")), Err(TokenError::Claims));
         assert_eq!(check(|c| c.jti = TokenId::new("")), Err(TokenError::Claims));
-    }
-
-    #[test]
-    fn a_sender_constrained_token_is_no_bearer_token() {
-        assert_eq!(check(|c| c.cnf = Some(Confirmation::default())), Err(TokenError::SenderConstrained));
     }
 
     #[test]

@@ -118,6 +118,10 @@ impl Provider {
         provider
     }
 
+    pub fn clock_now(&self) -> i64 {
+        self.clock.now()
+    }
+
     pub fn answer_discovery(&self, answer: Answer) {
         *self.answers.discovery.lock().unwrap() = answer;
     }

@@ -4,4 +4,5 @@
 mod answers;
 mod harness;
 mod keys;
+mod proofs;
 mod tokens;

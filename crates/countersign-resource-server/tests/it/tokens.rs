@@ -102,7 +102,9 @@ async fn a_sender_constrained_token_is_refused() {
     let api = provider.api();
     for confirmation in [json!({ "jkt": "x" }), json!({ "x5t#S256": "x" }), json!({ "jwk": {} }), json!({})] {
         let token = provider.token_with("cnf", confirmation);
-        api.refuses(&token, "the access token is sender-constrained and cannot be used as a bearer token").await;
+        let seen = api.get_with("/", &token).await;
+        assert_eq!((seen.status.as_u16(), seen.json()["error"].as_str()), (401, Some("invalid_token")));
+        assert!(seen.challenge().starts_with("DPoP error=\"invalid_token\""), "{}", seen.challenge());
     }
 }
 

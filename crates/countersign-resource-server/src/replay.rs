@@ -1,0 +1,85 @@
+//! Proofs that were seen: each is good once (RFC 9449 §11.1).
+
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    future::{Ready, ready},
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+};
+
+/// The most proofs that are remembered at a time: each lives for twenty seconds.
+const MOST: usize = 200_000;
+
+/// Whether something is used for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstUse {
+    /// It is.
+    First,
+    /// It was used before.
+    Replayed,
+    /// Nobody can tell at the moment: the request is refused, for now.
+    Unknown,
+}
+
+/// Remembers what may be used once. One API that runs on several machines needs one that they share.
+pub trait ReplayGuard: Debug + Send + Sync + 'static {
+    /// Notes that `id` was used; it may be forgotten at `until`, in seconds since 1970. Of any number of calls with the same `id` one
+    /// alone is the first.
+    fn first_use(&self, id: String, until: i64, now: i64) -> Pin<Box<dyn Future<Output = FirstUse> + Send + '_>>;
+}
+
+/// In the memory of this process.
+#[derive(Debug, Default)]
+pub struct MemoryReplayGuard(Mutex<HashMap<String, i64>>);
+
+impl MemoryReplayGuard {
+    fn note(&self, id: String, until: i64, now: i64) -> FirstUse {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.get(&id).is_some_and(|until| now < *until) {
+            return FirstUse::Replayed;
+        }
+        if seen.len() >= MOST {
+            seen.retain(|_, until| now < *until);
+        }
+        // Forgetting one that may come again would let it pass twice.
+        if seen.len() >= MOST {
+            return FirstUse::Unknown;
+        }
+        seen.insert(id, until);
+        FirstUse::First
+    }
+}
+
+impl ReplayGuard for MemoryReplayGuard {
+    fn first_use(&self, id: String, until: i64, now: i64) -> Pin<Box<dyn Future<Output = FirstUse> + Send + '_>> {
+        let noted: Ready<FirstUse> = ready(self.note(id, until, now));
+        Box::pin(noted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_first_once_until_it_may_be_forgotten() {
+        let guard = MemoryReplayGuard::default();
+        assert_eq!(guard.note("a".into(), 30, 10), FirstUse::First);
+        assert_eq!(guard.note("a".into(), 30, 29), FirstUse::Replayed);
+        assert_eq!(guard.note("b".into(), 30, 29), FirstUse::First);
+        assert_eq!(guard.note("a".into(), 50, 30), FirstUse::First);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_nothing_is_forgotten_for_it() {
+        let guard = MemoryReplayGuard::default();
+        for n in 0..MOST {
+            assert_eq!(guard.note(n.to_string(), 30, 10), FirstUse::First);
+        }
+        assert_eq!(guard.note("one more".into(), 30, 10), FirstUse::Unknown);
+        assert_eq!(guard.note("0".into(), 30, 10), FirstUse::Replayed);
+        assert_eq!(guard.note("one more".into(), 50, 30), FirstUse::First);
+        assert_eq!(guard.0.lock().unwrap().len(), 1);
+    }
+}

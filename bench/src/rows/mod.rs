@@ -55,12 +55,13 @@ pub enum Name {
     Redis,
     CrowdedUserinfo,
     CrowdedSessions,
+    CrowdedCodes,
     CrowdedRefresh,
     CrowdedMemory,
 }
 
 impl Name {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Ready,
         Self::IdleMemory,
         Self::ClientCredentials,
@@ -81,6 +82,7 @@ impl Name {
         Self::Redis,
         Self::CrowdedUserinfo,
         Self::CrowdedSessions,
+        Self::CrowdedCodes,
         Self::CrowdedRefresh,
         Self::CrowdedMemory,
     ];
@@ -107,6 +109,7 @@ impl Name {
             Self::Redis => "redis",
             Self::CrowdedUserinfo => "crowded_userinfo",
             Self::CrowdedSessions => "crowded_sessions",
+            Self::CrowdedCodes => "crowded_codes",
             Self::CrowdedRefresh => "crowded_refresh",
             Self::CrowdedMemory => "crowded_memory",
         }
@@ -135,6 +138,7 @@ impl Name {
             | Self::Redis
             | Self::CrowdedUserinfo
             | Self::CrowdedSessions
+            | Self::CrowdedCodes
             | Self::CrowdedRefresh
             | Self::CrowdedMemory => true,
         }
@@ -163,6 +167,7 @@ impl Name {
             Self::Redis => several::redis(bench).await,
             Self::CrowdedUserinfo => crowded::userinfo(bench).await,
             Self::CrowdedSessions => crowded::sessions(bench).await,
+            Self::CrowdedCodes => crowded::codes(bench).await,
             Self::CrowdedRefresh => crowded::refresh(bench).await,
             Self::CrowdedMemory => crowded::memory(bench).await,
         }

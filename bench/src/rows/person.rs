@@ -82,9 +82,9 @@ impl Person {
         if has_token(&answer) { Ok(answer) } else { Err(answer.unexpected()) }
     }
 
-    /// The bytes of an authorization request, and its answer is a code.
-    pub fn authorization_request(&self) -> Vec<u8> {
-        self.browser.request_for(&self.request())
+    /// The bytes of a request for a page, with the cookies of this person.
+    pub fn request_for(&self, path: &str) -> Vec<u8> {
+        self.browser.request_for(path)
     }
 
     fn request(&self) -> String {

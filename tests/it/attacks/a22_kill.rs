@@ -147,8 +147,8 @@ async fn repeatedly(round: impl AsyncFn() -> usize) {
 }
 
 /// Works on each thing in a thread of its own until the process is killed, which happens at some moment after each has had an answer.
-/// `work` is told how to report an answer, and returns when one did not come. How many there were.
-fn kill_amid<T: Sync>(program: Program, things: &[T], work: impl Fn(&T, &dyn Fn()) + Sync) -> usize {
+/// `work` is told how to report an answer, and returns when one did not come, or after `most`. How many there were.
+fn kill_amid<T: Sync>(program: Program, (things, most): (&[T], usize), work: impl Fn(&T, &dyn Fn()) + Sync) -> usize {
     let answers = Mutex::new(vec![0_usize; things.len()]);
     thread::scope(|scope| {
         let (answers, work) = (&answers, &work);
@@ -159,7 +159,9 @@ fn kill_amid<T: Sync>(program: Program, things: &[T], work: impl Fn(&T, &dyn Fn(
             .collect();
         let [enough, moment] = Random::system().bytes();
         while answers.lock().unwrap().iter().any(|answers| *answers < 1 + usize::from(enough % 10)) {
-            assert!(workers.iter().all(|worker| !worker.is_finished()), "a request failed before the kill");
+            let answers = answers.lock().unwrap().clone();
+            let goes_on = workers.iter().zip(answers).all(|(worker, answers)| !worker.is_finished() || answers == most);
+            assert!(goes_on, "a request failed before the kill");
             thread::park_timeout(Duration::from_millis(1));
         }
         thread::park_timeout(Duration::from_micros(40 * u64::from(moment)));
@@ -173,7 +175,7 @@ fn kill_amid<T: Sync>(program: Program, things: &[T], work: impl Fn(&T, &dyn Fn(
 fn kill_amid_refreshes(program: Program, families: &[String]) -> (Vec<String>, usize) {
     let peer = program.peer;
     let heads: Vec<_> = families.iter().map(|head| Mutex::new(head.clone())).collect();
-    let delivered = kill_amid(program, &heads, |head, answered| {
+    let delivered = kill_amid(program, (&heads, usize::MAX), |head, answered| {
         loop {
             let token = head.lock().unwrap().clone();
             match refresh(peer, &token) {
@@ -277,7 +279,7 @@ async fn kill_and_exchange() -> usize {
     let piles: Vec<_> = codes.chunks(CODES).collect();
     let program = Program::start(&server);
     let peer = program.peer;
-    let delivered = kill_amid(program, &piles, |pile, answered| {
+    let delivered = kill_amid(program, (&piles, CODES), |pile, answered| {
         for code in *pile {
             let mut code = code.lock().unwrap();
             code.1 = Known::Open;

@@ -47,6 +47,7 @@ pub enum Name {
     Refresh,
     Login,
     Validation,
+    Revalidation,
     AuditEvent,
     AuditSealing,
     TwoNodes,
@@ -61,7 +62,7 @@ pub enum Name {
 }
 
 impl Name {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Ready,
         Self::IdleMemory,
         Self::ClientCredentials,
@@ -74,6 +75,7 @@ impl Name {
         Self::Refresh,
         Self::Login,
         Self::Validation,
+        Self::Revalidation,
         Self::AuditEvent,
         Self::AuditSealing,
         Self::TwoNodes,
@@ -101,6 +103,7 @@ impl Name {
             Self::Refresh => "refresh",
             Self::Login => "login",
             Self::Validation => "validation",
+            Self::Revalidation => "revalidation",
             Self::AuditEvent => "audit_event",
             Self::AuditSealing => "audit_sealing",
             Self::TwoNodes => "two_nodes",
@@ -130,6 +133,7 @@ impl Name {
             | Self::Refresh
             | Self::Login
             | Self::Validation
+            | Self::Revalidation
             | Self::AuditEvent
             | Self::AuditSealing => false,
             Self::TwoNodes
@@ -159,6 +163,7 @@ impl Name {
             Self::Refresh => refresh::measure(bench).await,
             Self::Login => login::measure(bench).await,
             Self::Validation => validation::measure(bench).await,
+            Self::Revalidation => validation::again(bench).await,
             Self::AuditEvent => audit::event(bench.size).await,
             Self::AuditSealing => audit::sealing(bench.size).await,
             Self::TwoNodes => several::nodes(bench, 2).await,

@@ -64,5 +64,10 @@ pub fn verify_embedded<C: DeserializeOwned>(
 
 /// What a proof says of the access token that is sent beside it: its SHA-256, as base64url (RFC 9449 §4.2, `ath`).
 pub fn access_token_hash(token: &str) -> String {
-    URL_SAFE_NO_PAD.encode(sha256(token.as_bytes()))
+    URL_SAFE_NO_PAD.encode(token_digest(token))
+}
+
+/// The SHA-256 of a token: by it a token can be known without being kept.
+pub fn token_digest(token: &str) -> [u8; 32] {
+    sha256(token.as_bytes())
 }

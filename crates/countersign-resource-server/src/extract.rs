@@ -23,8 +23,8 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub(crate) fn new(claims: AccessTokenClaims, server: ResourceServer) -> Self {
-        Self { claims: Arc::new(claims), server }
+    pub(crate) fn new(claims: Arc<AccessTokenClaims>, server: ResourceServer) -> Self {
+        Self { claims, server }
     }
 
     /// The claims of the token.

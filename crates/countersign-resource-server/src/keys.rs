@@ -41,6 +41,11 @@ impl KeySet {
         self.verifiers.get(kid)?.iter().find(|(known, _)| *known == algorithm).map(|(_, verifier)| verifier)
     }
 
+    #[cfg(test)]
+    pub fn empty() -> Self {
+        Self { verifiers: HashMap::new(), fetched_at: 0, max_age: 0 }
+    }
+
     /// Builds a verifier for every key and accepted algorithm that go together. Keys for other purposes are passed over.
     fn new(keys: &JwkSet, algorithms: &[Algorithm], fetched_at: i64, max_age: i64) -> Result<Self, FetchError> {
         let mut verifiers: HashMap<String, Vec<(Algorithm, Verifier)>> = HashMap::new();

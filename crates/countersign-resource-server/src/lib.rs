@@ -70,6 +70,11 @@
 //! when a token names an unknown key, but at most once in ten seconds. While the provider is unreachable the known keys
 //! stay in use; a token that names an unknown key is then answered with 503, not 401.
 //!
+//! # A token that comes again
+//!
+//! costs a hash and not a signature: the last 10,000 that were valid are remembered by their digests
+//! ([`Builder::cached_tokens`]), for as long as the provider's keys stay the same. Times are looked at each time, and so is a proof.
+//!
 //! # The files
 //!
 //! | module | what it tells |
@@ -82,11 +87,13 @@
 //! | `keys` | the provider's keys, kept ready |
 //! | `provider` | fetching them |
 //! | `layer`, `extract` | tower and axum |
+//! | `cache` | tokens that were valid a moment ago |
 //! | `challenge` | the answer to a request that does not pass ([`Refusal`]) |
 //! | `metadata` | RFC 9728 |
 //! | `clock` | the time ([`Clock`]) |
 
 mod bearer;
+mod cache;
 mod challenge;
 mod clock;
 mod extract;

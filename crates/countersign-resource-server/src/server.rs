@@ -11,6 +11,7 @@ use url::Url;
 use crate::{
     Clock, MemoryReplayGuard, Refusal, ReplayGuard, SystemClock, TokenError, TokenLayer,
     bearer::Presented,
+    cache::Cache,
     challenge::Reason,
     keys::{Keys, State},
     metadata::Metadata,
@@ -34,6 +35,7 @@ struct Inner {
     /// Where this API is for its clients, of which proofs speak.
     place: Option<Url>,
     replays: Arc<dyn ReplayGuard>,
+    cache: Cache,
 }
 
 impl ResourceServer {
@@ -52,6 +54,7 @@ impl ResourceServer {
             scopes: None,
             public_url: None,
             replays: Arc::new(MemoryReplayGuard::default()),
+            cached_tokens: 10_000,
             clock: Arc::new(SystemClock),
         }
     }
@@ -85,10 +88,18 @@ impl ResourceServer {
     pub async fn validate(&self, token: &str) -> Result<AccessTokenClaims, TokenError> {
         let claims = self.validate_signed(token).await?;
         // RFC 9449 §7.1, RFC 8705 §3: such a token without its proof is stolen goods.
-        if claims.cnf.is_some() { Err(TokenError::SenderConstrained) } else { Ok(claims) }
+        if claims.cnf.is_some() { Err(TokenError::SenderConstrained) } else { Ok(Arc::unwrap_or_clone(claims)) }
     }
 
-    async fn validate_signed(&self, token: &str) -> Result<AccessTokenClaims, TokenError> {
+    async fn validate_signed(&self, token: &str) -> Result<Arc<AccessTokenClaims>, TokenError> {
+        if let Some(known) = self.inner.cache.find(token) {
+            // Whether these are the keys still is asked as for a token that is new.
+            let keys = self.inner.keys.knowing(&known.kid, known.algorithm).await?;
+            if known.is_of(&keys) {
+                self.inner.rules.check_claims(&known.claims, self.now())?;
+                return Ok(known.claims);
+            }
+        }
         let unverified = Unverified::parse(token)?;
         Rules::check_type(unverified.typ())?;
         let algorithm = unverified.algorithm();
@@ -100,6 +111,8 @@ impl ResourceServer {
         let verifier = keys.verifier(kid, algorithm).ok_or(TokenError::UnknownKey)?;
         let claims: AccessTokenClaims = unverified.verify(verifier)?;
         self.inner.rules.check_claims(&claims, self.now())?;
+        let claims = Arc::new(claims);
+        self.inner.cache.remember(token, claims.clone(), &keys, (kid, algorithm));
         Ok(claims)
     }
 
@@ -108,7 +121,7 @@ impl ResourceServer {
         &self,
         presented: &Presented,
         proof: &Proof,
-    ) -> Result<AccessTokenClaims, TokenError> {
+    ) -> Result<Arc<AccessTokenClaims>, TokenError> {
         let claims = self.validate_signed(&presented.token).await?;
         let inner = &self.inner;
         proof::check(&claims, presented, (proof, inner.place.as_ref()), (&*inner.replays, self.now())).await?;
@@ -143,6 +156,7 @@ pub struct Builder {
     scopes: Option<Vec<String>>,
     public_url: Option<String>,
     replays: Arc<dyn ReplayGuard>,
+    cached_tokens: usize,
     clock: Arc<dyn Clock>,
 }
 
@@ -233,6 +247,13 @@ impl Builder {
         self
     }
 
+    /// How many tokens that were valid are remembered, so that they need no signature check when they come again; 0: none.
+    /// Default: 10,000, some megabytes.
+    pub fn cached_tokens(mut self, most: usize) -> Self {
+        self.cached_tokens = most;
+        self
+    }
+
     /// Another clock, for tests.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -268,9 +289,9 @@ impl Builder {
             None => Url::parse(&self.audience).ok().filter(Url::has_host),
         };
         let rules = Rules { issuer: self.issuer, audience: self.audience, leeway: seconds(self.leeway) };
-        Ok(ResourceServer {
-            inner: Arc::new(Inner { rules, keys, clock: self.clock, metadata, place, replays: self.replays }),
-        })
+        let cache = Cache::new(self.cached_tokens);
+        let inner = Inner { rules, keys, clock: self.clock, metadata, place, replays: self.replays, cache };
+        Ok(ResourceServer { inner: Arc::new(inner) })
     }
 }
 

@@ -239,3 +239,27 @@ async fn a_key_for_encryption_verifies_nothing() {
     let token = sign(&STRANGERS_KEY, "at+jwt", &provider.claims());
     provider.api().refuses(&token, "the access token is signed by an unknown key").await;
 }
+
+#[tokio::test]
+async fn a_token_that_comes_again_is_judged_again_but_for_its_signature() {
+    let provider = Provider::start().await;
+    let (api, token) = (provider.api(), provider.token());
+    for _ in 0..3 {
+        api.accepts(&token).await;
+    }
+    // Nothing of another token passes for it.
+    let (rest, _) = token.rsplit_once('.').unwrap();
+    api.refuses(&format!("{rest}.AAAA"), "the signature of the access token is wrong").await;
+    provider.clock.advance(610);
+    api.refuses(&token, "the access token has expired").await;
+}
+
+#[tokio::test]
+async fn a_token_whose_key_was_withdrawn_is_not_known_any_more() {
+    let provider = Provider::start().await;
+    let (api, token) = (provider.api(), provider.token_with("exp", json!(provider.clock_now() + 100_000)));
+    api.accepts(&token).await;
+    provider.publish(&[&crate::harness::SECOND_KEY]);
+    provider.clock.advance(7_201);
+    api.refuses(&token, "the access token is signed by an unknown key").await;
+}

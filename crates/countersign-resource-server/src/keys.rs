@@ -2,7 +2,7 @@
 //!
 //! Three promises. A request whose key is known never waits for the network, unless the keys are older than twice their
 //! time. However many tokens name unknown keys, the provider is asked at most once per interval, by one request at a time.
-//! Once fetched, keys stay in use while the provider is unreachable.
+//! Once fetched, keys stay in use while the provider is unreachable, for a stated time.
 
 use std::{
     collections::HashMap,
@@ -73,6 +73,8 @@ pub(crate) struct Keys {
     pub default_max_age: i64,
     /// How much time lies between two requests to the provider, in seconds.
     pub interval: i64,
+    /// For how long keys that are no longer fresh stay in use while the provider is away, in seconds.
+    pub stale_for: i64,
     pub clock: Arc<dyn Clock>,
     pub state: State,
 }
@@ -100,9 +102,11 @@ impl Default for State {
 impl Keys {
     /// A key set that knows this key, after asking the provider if need be.
     pub async fn knowing(self: &Arc<Self>, kid: &str, algorithm: Algorithm) -> Result<Arc<KeySet>, TokenError> {
-        let knows = |set: &Arc<KeySet>| set.verifier(kid, algorithm).is_some();
+        let now = self.clock.now();
+        // What the provider has said for too long nobody can rely on: it may have withdrawn the key long ago.
+        let is_usable = |set: &Arc<KeySet>| !passed(set.fetched_at, now, set.max_age.saturating_add(self.stale_for));
+        let knows = |set: &Arc<KeySet>| set.verifier(kid, algorithm).is_some() && is_usable(set);
         if let Some(set) = self.current().filter(knows) {
-            let now = self.clock.now();
             if !passed(set.fetched_at, now, set.max_age) {
                 return Ok(set);
             }

@@ -68,7 +68,7 @@
 //! Fetched from `{issuer}/.well-known/openid-configuration` and the `jwks_uri` in it, at the first request or by
 //! [`ResourceServer::ready`]. Refreshed in the background when older than the provider's `Cache-Control` says, and at once
 //! when a token names an unknown key, but at most once in ten seconds. While the provider is unreachable the known keys
-//! stay in use; a token that names an unknown key is then answered with 503, not 401.
+//! stay in use, for a day unless [`Builder::stale_keys`] says otherwise; a token that names an unknown key is then answered with 503, not 401.
 //!
 //! # A token that comes again
 //!

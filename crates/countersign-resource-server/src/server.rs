@@ -49,6 +49,7 @@ impl ResourceServer {
             leeway: Duration::from_secs(10),
             jwks_max_age: Duration::from_hours(1),
             refresh_interval: Duration::from_secs(10),
+            stale_keys: Duration::from_hours(24),
             http_client: None,
             ca_file: None,
             scopes: None,
@@ -151,6 +152,7 @@ pub struct Builder {
     leeway: Duration,
     jwks_max_age: Duration,
     refresh_interval: Duration,
+    stale_keys: Duration,
     http_client: Option<reqwest::Client>,
     ca_file: Option<PathBuf>,
     scopes: Option<Vec<String>>,
@@ -212,6 +214,13 @@ impl Builder {
     /// How much time lies between two requests to the provider, whatever callers send; at least 1 s. Default: 10 s.
     pub fn refresh_interval(mut self, interval: Duration) -> Self {
         self.refresh_interval = interval;
+        self
+    }
+
+    /// For how long keys that are no longer fresh stay in use while the provider is away. Longer, and the API outlives a longer outage;
+    /// shorter, and a key that was withdrawn meanwhile is sooner without effect. Default: 24 h.
+    pub fn stale_keys(mut self, time: Duration) -> Self {
+        self.stale_keys = time;
         self
     }
 
@@ -281,6 +290,7 @@ impl Builder {
             algorithms: self.algorithms,
             default_max_age: seconds(self.jwks_max_age),
             interval: seconds(self.refresh_interval).max(1),
+            stale_for: seconds(self.stale_keys),
             clock: Arc::clone(&self.clock),
             state: State::default(),
         });

@@ -67,6 +67,11 @@ pub fn access_token_hash(token: &str) -> String {
     URL_SAFE_NO_PAD.encode(token_digest(token))
 }
 
+/// Base64 with padding (RFC 4648 §4), as HTTP Basic wants it.
+pub fn base64(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
 /// The SHA-256 of a token: by it a token can be known without being kept.
 pub fn token_digest(token: &str) -> [u8; 32] {
     sha256(token.as_bytes())

@@ -69,7 +69,10 @@ impl Refusal {
         let is_about_proof = matches!(self.reason, Reason::Token(error) if error.is_about_proof());
         let mut challenge = Challenge::of(if is_about_proof { "DPoP" } else { "Bearer" });
         match &self.reason {
-            Reason::NoLayer | Reason::Token(TokenError::KeysUnavailable { .. } | TokenError::ReplaysUnknown) => {
+            Reason::NoLayer
+            | Reason::Token(
+                TokenError::KeysUnavailable { .. } | TokenError::IntrospectionUnavailable | TokenError::ReplaysUnknown,
+            ) => {
                 return None;
             }
             // RFC 6750 §3.1: without any authentication information, no error code.
@@ -136,7 +139,7 @@ impl IntoResponse for Refusal {
         }
         let retry_after = match self.reason {
             Reason::Token(TokenError::KeysUnavailable { retry_after }) => Some(retry_after),
-            Reason::Token(TokenError::ReplaysUnknown) => Some(1),
+            Reason::Token(TokenError::ReplaysUnknown | TokenError::IntrospectionUnavailable) => Some(1),
             Reason::Token(_) | Reason::Shortfall(_) | Reason::NoLayer => None,
         };
         if let Some(seconds) = retry_after {

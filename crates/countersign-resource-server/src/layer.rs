@@ -23,11 +23,37 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct TokenLayer {
     server: ResourceServer,
+    by: By,
+}
+
+/// By what a token is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Its signature.
+    Signature,
+    /// Its signature, and then the provider.
+    Both,
+    /// The provider.
+    Provider,
 }
 
 impl TokenLayer {
     pub(crate) fn new(server: ResourceServer) -> Self {
-        Self { server }
+        Self { server, by: By::Signature }
+    }
+
+    /// Asks the provider, too, whether a token is good right now (RFC 7662): for what one that was revoked a minute ago must not open.
+    /// Needs [`Builder::introspection`](crate::Builder::introspection); without, nothing passes.
+    #[must_use]
+    pub fn confirmed(self) -> Self {
+        Self { by: By::Both, ..self }
+    }
+
+    /// Asks the provider alone: for tokens that say nothing by themselves. Needs
+    /// [`Builder::introspection`](crate::Builder::introspection); without, nothing passes.
+    #[must_use]
+    pub fn introspected(self) -> Self {
+        Self { by: By::Provider, ..self }
     }
 }
 
@@ -35,7 +61,7 @@ impl<S> Layer<S> for TokenLayer {
     type Service = TokenService<S>;
 
     fn layer(&self, inner: S) -> TokenService<S> {
-        TokenService { inner, server: self.server.clone() }
+        TokenService { inner, server: self.server.clone(), by: self.by }
     }
 }
 
@@ -44,6 +70,7 @@ impl<S> Layer<S> for TokenLayer {
 pub struct TokenService<S> {
     inner: S,
     server: ResourceServer,
+    by: By,
 }
 
 impl<S, B> Service<Request<B>> for TokenService<S>
@@ -65,11 +92,11 @@ where
         // The service that was polled ready is the one to be called; its clone may not be ready.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let server = self.server.clone();
+        let (server, by) = (self.server.clone(), self.by);
         let presented = bearer::read(request.headers(), request.uri());
         let proof = Proof::of(request.method(), &original_uri(&request), request.headers());
         Box::pin(async move {
-            match server.caller(presented, &proof).await {
+            match server.caller(presented, &proof, by).await {
                 Ok(caller) => {
                     request.extensions_mut().insert(caller);
                     inner.call(request).await.map(IntoResponse::into_response)
@@ -87,9 +114,9 @@ fn original_uri<B>(request: &Request<B>) -> Uri {
 }
 
 impl ResourceServer {
-    async fn caller(&self, presented: Result<Presented, TokenError>, proof: &Proof) -> Result<Caller, Refusal> {
+    async fn caller(&self, presented: Result<Presented, TokenError>, proof: &Proof, by: By) -> Result<Caller, Refusal> {
         let outcome = match presented {
-            Ok(presented) => self.validate_presented(&presented, proof).await,
+            Ok(presented) => self.validate_presented(&presented, proof, by).await,
             Err(error) => Err(error),
         };
         match outcome {

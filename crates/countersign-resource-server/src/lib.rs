@@ -49,6 +49,7 @@
 //! | a scope is missing | 403 `insufficient_scope` with the scope |
 //! | the sign-in is too weak or too old (RFC 9470) | 401 `insufficient_user_authentication` with `acr_values`, `max_age` |
 //! | a token that is bound to a key, without a right proof | 401 `invalid_token` or `invalid_dpop_proof`, `WWW-Authenticate: DPoP` with `algs` |
+//! | the provider says that a token is not good | 401 `invalid_token` |
 //! | the provider was never reached | 503 `temporarily_unavailable` with `Retry-After` |
 //!
 //! A token that is bound to a key (`cnf.jkt`, RFC 9449) is accepted as `Authorization: DPoP` with a proof of that key alone: for this
@@ -57,8 +58,8 @@
 //!
 //! # What is not
 //!
-//! * A token is accepted until it expires. That the person signed out or the grant was revoked is not seen before then;
-//!   Countersign's tokens live for ten minutes.
+//! * A token is accepted until it expires. That the person signed out or the grant was revoked is not seen before then, ten minutes
+//!   at most with Countersign; where that is too long, [`TokenLayer::confirmed`] asks the provider.
 //! * Tokens that are bound to a certificate (mutual TLS) are **refused**. Without a look at the certificate, accepting them
 //!   would make them bearer tokens again, which is what their client wanted to prevent.
 //! * Tokens in the form body or in the query (RFC 6750 §2.2, §2.3) are not accepted.
@@ -87,6 +88,7 @@
 //! | `keys` | the provider's keys, kept ready |
 //! | `provider` | fetching them |
 //! | `layer`, `extract` | tower and axum |
+//! | `introspect` | asking the provider whether a token is good right now |
 //! | `cache` | tokens that were valid a moment ago |
 //! | `challenge` | the answer to a request that does not pass ([`Refusal`]) |
 //! | `metadata` | RFC 9728 |
@@ -97,6 +99,7 @@ mod cache;
 mod challenge;
 mod clock;
 mod extract;
+mod introspect;
 mod keys;
 mod layer;
 mod metadata;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign_jose::{JwkSet, KeyError, MAX_JWK_SET_BYTES};
 use http::{
     HeaderMap, StatusCode,
-    header::{ACCEPT, CACHE_CONTROL},
+    header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -35,6 +35,10 @@ pub(crate) enum FetchError {
     Issuer(String),
     #[error("the provider's jwks_uri {0:?} is no https address")]
     JwksUri(String),
+    #[error("the provider's introspection_endpoint {0:?} is no https address")]
+    IntrospectionEndpoint(String),
+    #[error("the provider has no introspection_endpoint")]
+    NoIntrospection,
     #[error("the provider's key set is malformed")]
     Keys(#[source] KeyError),
     #[error("the provider publishes no key for the accepted algorithms")]
@@ -53,6 +57,7 @@ pub(crate) struct Provider {
 #[derive(Debug)]
 pub(crate) struct Discovered {
     pub jwks_uri: Url,
+    pub introspection: Option<Url>,
     pub fresh_for: Option<i64>,
 }
 
@@ -61,6 +66,7 @@ pub(crate) struct Discovered {
 struct DiscoveryDocument {
     issuer: String,
     jwks_uri: String,
+    introspection_endpoint: Option<String>,
 }
 
 impl Provider {
@@ -81,13 +87,36 @@ impl Provider {
         if document.issuer != self.issuer {
             return Err(FetchError::Issuer(document.issuer));
         }
-        let refuse = || FetchError::JwksUri(document.jwks_uri.clone());
-        let jwks_uri = Url::parse(&document.jwks_uri).map_err(|_| refuse())?;
-        let development = is_loopback(&self.discovery) && is_loopback(&jwks_uri);
-        if jwks_uri.scheme() != "https" && !development {
-            return Err(refuse());
-        }
-        Ok(Discovered { jwks_uri, fresh_for })
+        let jwks_uri = self.https(document.jwks_uri, FetchError::JwksUri)?;
+        let endpoint = document.introspection_endpoint;
+        let introspection = endpoint.map(|uri| self.https(uri, FetchError::IntrospectionEndpoint)).transpose()?;
+        Ok(Discovered { jwks_uri, introspection, fresh_for })
+    }
+
+    /// An https address; plain http only where provider and address are both on this machine.
+    fn https(&self, uri: String, refused: fn(String) -> FetchError) -> Result<Url, FetchError> {
+        let parsed = Url::parse(&uri).ok();
+        let is_safe = |url: &Url| url.scheme() == "https" || (is_loopback(&self.discovery) && is_loopback(url));
+        parsed.filter(is_safe).ok_or_else(|| refused(uri))
+    }
+
+    /// Sends a form to one of the provider's endpoints, and reads the JSON object that it answers.
+    pub async fn post(
+        &self,
+        url: &Url,
+        authorization: &str,
+        form: &[(&str, &str)],
+    ) -> Result<serde_json::Map<String, Value>, FetchError> {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = self
+            .http
+            .post(url.clone())
+            .timeout(TIMEOUT)
+            .header(ACCEPT, "application/json")
+            .header(AUTHORIZATION, authorization)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(body);
+        Ok(self.read(url, request).await?.0)
     }
 
     pub async fn keys(&self, jwks_uri: &Url) -> Result<(JwkSet, Option<i64>), FetchError> {
@@ -97,8 +126,16 @@ impl Provider {
 
     /// Gets one JSON document, and for how many seconds it may be kept if the provider says so.
     async fn fetch<T: serde::de::DeserializeOwned>(&self, url: &Url) -> Result<(T, Option<i64>), FetchError> {
-        let failed = |error: reqwest::Error| FetchError::Http(url.clone(), error.without_url());
         let request = self.http.get(url.clone()).timeout(TIMEOUT).header(ACCEPT, "application/json");
+        self.read(url, request).await
+    }
+
+    async fn read<T: serde::de::DeserializeOwned>(
+        &self,
+        url: &Url,
+        request: reqwest::RequestBuilder,
+    ) -> Result<(T, Option<i64>), FetchError> {
+        let failed = |error: reqwest::Error| FetchError::Http(url.clone(), error.without_url());
         let mut response = request.send().await.map_err(failed)?;
         // The second half catches a client of the caller's own that followed one.
         if response.status().is_redirection() || response.url() != url {

@@ -13,7 +13,9 @@ use crate::{
     bearer::Presented,
     cache::Cache,
     challenge::Reason,
+    introspect::Introspection,
     keys::{Keys, State},
+    layer::By,
     metadata::Metadata,
     proof::{self, Proof},
     provider::{Provider, http_client},
@@ -36,6 +38,7 @@ struct Inner {
     place: Option<Url>,
     replays: Arc<dyn ReplayGuard>,
     cache: Cache,
+    introspection: Option<Introspection>,
 }
 
 impl ResourceServer {
@@ -56,6 +59,8 @@ impl ResourceServer {
             public_url: None,
             replays: Arc::new(MemoryReplayGuard::default()),
             cached_tokens: 10_000,
+            introspection: None,
+            introspection_age: Duration::from_secs(5),
             clock: Arc::new(SystemClock),
         }
     }
@@ -122,10 +127,32 @@ impl ResourceServer {
         &self,
         presented: &Presented,
         proof: &Proof,
+        by: By,
     ) -> Result<Arc<AccessTokenClaims>, TokenError> {
-        let claims = self.validate_signed(&presented.token).await?;
         let inner = &self.inner;
+        let claims = match by {
+            By::Signature => self.validate_signed(&presented.token).await?,
+            By::Both => {
+                let claims = self.validate_signed(&presented.token).await?;
+                self.introspect(&presented.token).await?;
+                claims
+            }
+            By::Provider => self.introspect(&presented.token).await?,
+        };
         proof::check(&claims, presented, (proof, inner.place.as_ref()), (&*inner.replays, self.now())).await?;
+        Ok(claims)
+    }
+
+    /// What the provider says of a token, by the same rules.
+    async fn introspect(&self, token: &str) -> Result<Arc<AccessTokenClaims>, TokenError> {
+        let inner = &self.inner;
+        let introspection = inner.introspection.as_ref().ok_or_else(|| {
+            tracing::error!("a route asks the provider about tokens, and Builder::introspection was not called");
+            TokenError::IntrospectionUnavailable
+        })?;
+        let question = (token, inner.rules.issuer.as_str());
+        let claims = introspection.ask(&inner.keys.provider, question, self.now()).await?;
+        inner.rules.check_claims(&claims, self.now())?;
         Ok(claims)
     }
 
@@ -159,7 +186,21 @@ pub struct Builder {
     public_url: Option<String>,
     replays: Arc<dyn ReplayGuard>,
     cached_tokens: usize,
+    introspection: Option<Credentials>,
+    introspection_age: Duration,
     clock: Arc<dyn Clock>,
+}
+
+/// Who asks the provider about tokens.
+struct Credentials {
+    client_id: String,
+    client_secret: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
 }
 
 /// The settings cannot work.
@@ -263,6 +304,22 @@ impl Builder {
         self
     }
 
+    /// The client by which this API asks the provider about tokens (RFC 7662), for layers that are
+    /// [`confirmed`](TokenLayer::confirmed) or [`introspected`](TokenLayer::introspected): one that the API is registered with
+    /// (`countersign api add --client`).
+    pub fn introspection(mut self, client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
+        let (client_id, client_secret) = (client_id.into(), client_secret.into());
+        self.introspection = Some(Credentials { client_id, client_secret });
+        self
+    }
+
+    /// For how long an answer of the provider counts, in whole seconds; what it says of a token that is not good counts once.
+    /// Default: 5 s.
+    pub fn introspection_age(mut self, age: Duration) -> Self {
+        self.introspection_age = age;
+        self
+    }
+
     /// Another clock, for tests.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -300,7 +357,10 @@ impl Builder {
         };
         let rules = Rules { issuer: self.issuer, audience: self.audience, leeway: seconds(self.leeway) };
         let cache = Cache::new(self.cached_tokens);
-        let inner = Inner { rules, keys, clock: self.clock, metadata, place, replays: self.replays, cache };
+        let age = seconds(self.introspection_age);
+        let introspection = self.introspection.map(|by| Introspection::new(&by.client_id, &by.client_secret, age));
+        let inner =
+            Inner { rules, keys, clock: self.clock, metadata, place, replays: self.replays, cache, introspection };
         Ok(ResourceServer { inner: Arc::new(inner) })
     }
 }

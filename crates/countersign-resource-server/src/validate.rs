@@ -75,6 +75,12 @@ pub enum TokenError {
     /// Whether the proof was used before cannot be told.
     #[error("DPoP proofs cannot be checked at the moment")]
     ReplaysUnknown,
+    /// The provider says that it is not good now: revoked, expired, or never issued (RFC 7662 §2.2).
+    #[error("the access token is unknown, revoked or has expired")]
+    Inactive,
+    /// The provider cannot be asked whether the token is good.
+    #[error("access tokens cannot be confirmed at the moment")]
+    IntrospectionUnavailable,
     /// The provider's keys could not be fetched, so nothing can be said about the token.
     #[error("access tokens cannot be checked at the moment")]
     KeysUnavailable {
@@ -101,12 +107,15 @@ impl TokenError {
             | Self::Expired
             | Self::NotYetValid
             | Self::NotBound
+            | Self::Inactive
             | Self::ProofOfAnotherKey
             | Self::SenderConstrained => Some(ErrorCode::InvalidToken),
             Self::ProofMissing | Self::ProofMalformed | Self::Proof(_) | Self::ProofReplayed => {
                 Some(ErrorCode::InvalidDpopProof)
             }
-            Self::ReplaysUnknown | Self::KeysUnavailable { .. } => Some(ErrorCode::TemporarilyUnavailable),
+            Self::ReplaysUnknown | Self::IntrospectionUnavailable | Self::KeysUnavailable { .. } => {
+                Some(ErrorCode::TemporarilyUnavailable)
+            }
         }
     }
 

@@ -247,7 +247,7 @@ fn settings_that_cannot_work_are_refused() {
 #[tokio::test]
 async fn keys_that_the_provider_has_not_confirmed_for_too_long_are_used_no_more() {
     let provider = Provider::start().await;
-    let api = Api::new(&provider.builder().stale_keys(Duration::from_secs(600)).build().unwrap());
+    let api = Api::new(&provider.builder().stale_keys(Duration::from_mins(10)).build().unwrap());
     let token = provider.token_with("exp", json!(provider.clock_now() + 100_000));
     api.accepts(&token).await;
     provider.go_down();

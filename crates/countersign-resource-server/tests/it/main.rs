@@ -3,6 +3,7 @@
 
 mod answers;
 mod harness;
+mod introspection;
 mod keys;
 mod proofs;
 mod tokens;

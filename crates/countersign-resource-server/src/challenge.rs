@@ -92,7 +92,7 @@ impl Refusal {
                     challenge.parameter("max_age", &seconds.to_string());
                 }
             }
-            Reason::Token(_) | Reason::NoLayer => {}
+            Reason::Shortfall(Shortfall::Role) | Reason::Token(_) | Reason::NoLayer => {}
         }
         if let Some(url) = &self.metadata_url {
             challenge.parameter("resource_metadata", url);

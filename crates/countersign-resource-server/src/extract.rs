@@ -2,14 +2,14 @@
 
 use std::{marker::PhantomData, ops::Deref, sync::Arc, time::Duration};
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use countersign_types::AccessTokenClaims;
 use http::request::Parts;
 
 use crate::{
-    Refusal, Require, ResourceServer,
+    Refusal, Require, ResourceServer, TokenError,
     challenge::Reason,
-    require::{check_scope, check_sign_in},
+    require::{check_role, check_scope, check_sign_in},
 };
 
 /// Who calls: the claims of a token that was found valid. Reads like the [`AccessTokenClaims`] it holds.
@@ -59,6 +59,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| {
+            if let Some(Nobody(server)) = parts.extensions.get::<Nobody>() {
+                return server.refusal(TokenError::Missing);
+            }
             tracing::error!(
                 path = parts.uri.path(),
                 "a handler asks for the caller, but the route is not behind ResourceServer::layer(); every call is refused"
@@ -67,6 +70,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         })
     }
 }
+
+/// Where a layer is [`optional`](crate::TokenLayer::optional): nobody, for a request without a token.
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Refusal> {
+        if parts.extensions.get::<Nobody>().is_some() {
+            return Ok(None);
+        }
+        <Self as FromRequestParts<S>>::from_request_parts(parts, state).await.map(Some)
+    }
+}
+
+/// Stands in a request that came without a token where it may.
+#[derive(Clone, Debug)]
+pub(crate) struct Nobody(pub(crate) ResourceServer);
 
 /// What a kind of endpoint asks for, as a type. Made by [`scopes!`](crate::scopes), or by hand where a sign-in must be
 /// strong or recent:
@@ -84,6 +103,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 pub trait RequiredScope {
     /// The scope, or several separated by spaces, all of which are needed.
     const SCOPE: &'static str;
+    /// Any of these roles of the person is needed; empty: none is.
+    const ROLES: &'static [&'static str] = &[];
     /// Any of these `acr` values is needed; empty: every sign-in will do.
     const ACR_VALUES: &'static [&'static str] = &[];
     /// The sign-in must not be older than this.
@@ -127,9 +148,10 @@ impl<R: RequiredScope, S: Send + Sync> FromRequestParts<S> for Authorized<R> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let caller = Caller::from_request_parts(parts, state).await?;
+        let caller = <Caller as FromRequestParts<S>>::from_request_parts(parts, state).await?;
         let server = &caller.server;
         check_scope(R::SCOPE, &caller)
+            .and_then(|()| check_role(R::ROLES, &caller))
             .and_then(|()| check_sign_in(R::ACR_VALUES, R::MAX_AGE, &caller, server.now(), server.leeway()))
             .map_err(|shortfall| server.refusal(shortfall))?;
         Ok(Self { caller, requirement: PhantomData })

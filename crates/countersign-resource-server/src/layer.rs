@@ -16,6 +16,7 @@ use tower::{Layer, Service};
 use crate::{
     Caller, Refusal, ResourceServer, TokenError,
     bearer::{self, Presented},
+    extract::Nobody,
     proof::Proof,
 };
 
@@ -24,6 +25,7 @@ use crate::{
 pub struct TokenLayer {
     server: ResourceServer,
     by: By,
+    optional: bool,
 }
 
 /// By what a token is judged.
@@ -39,7 +41,13 @@ pub(crate) enum By {
 
 impl TokenLayer {
     pub(crate) fn new(server: ResourceServer) -> Self {
-        Self { server, by: By::Signature }
+        Self { server, by: By::Signature, optional: false }
+    }
+
+    /// Lets requests without a token pass, too: handlers take an `Option<Caller>`. A token that is no good is refused all the same.
+    #[must_use]
+    pub fn optional(self) -> Self {
+        Self { optional: true, ..self }
     }
 
     /// Asks the provider, too, whether a token is good right now (RFC 7662): for what one that was revoked a minute ago must not open.
@@ -61,7 +69,7 @@ impl<S> Layer<S> for TokenLayer {
     type Service = TokenService<S>;
 
     fn layer(&self, inner: S) -> TokenService<S> {
-        TokenService { inner, server: self.server.clone(), by: self.by }
+        TokenService { inner, server: self.server.clone(), by: self.by, optional: self.optional }
     }
 }
 
@@ -71,6 +79,7 @@ pub struct TokenService<S> {
     inner: S,
     server: ResourceServer,
     by: By,
+    optional: bool,
 }
 
 impl<S, B> Service<Request<B>> for TokenService<S>
@@ -94,8 +103,13 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let (server, by) = (self.server.clone(), self.by);
         let presented = bearer::read(request.headers(), request.uri());
+        let may_be_nobody = self.optional && presented == Err(TokenError::Missing);
         let proof = Proof::of(request.method(), &original_uri(&request), request.headers());
         Box::pin(async move {
+            if may_be_nobody {
+                request.extensions_mut().insert(Nobody(server));
+                return inner.call(request).await.map(IntoResponse::into_response);
+            }
             match server.caller(presented, &proof, by).await {
                 Ok(caller) => {
                     request.extensions_mut().insert(caller);

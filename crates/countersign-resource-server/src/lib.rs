@@ -46,6 +46,7 @@
 //! | no token | 401, `WWW-Authenticate: Bearer` |
 //! | a token that is not accepted | 401 `invalid_token` |
 //! | two `Authorization` headers, a malformed one, or a second token in the query | 400 `invalid_request` |
+//! | a role is missing | 403 `insufficient_scope` |
 //! | a scope is missing | 403 `insufficient_scope` with the scope |
 //! | the sign-in is too weak or too old (RFC 9470) | 401 `insufficient_user_authentication` with `acr_values`, `max_age` |
 //! | a token that is bound to a key, without a right proof | 401 `invalid_token` or `invalid_dpop_proof`, `WWW-Authenticate: DPoP` with `algs` |

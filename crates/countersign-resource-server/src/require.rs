@@ -1,4 +1,4 @@
-//! What an endpoint asks of a token beyond validity: scopes, and how strong and how recent the sign-in was.
+//! What an endpoint asks of a token beyond validity: scopes, roles, and how strong and how recent the sign-in was.
 
 use std::{fmt, time::Duration};
 
@@ -16,6 +16,7 @@ use countersign_types::{AccessTokenClaims, ErrorCode};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Require {
     scope: String,
+    roles: Vec<String>,
     acr_values: Vec<String>,
     max_age: Option<Duration>,
 }
@@ -24,6 +25,14 @@ impl Require {
     /// Asks for a scope, or for all of several that are separated by spaces.
     pub fn scope(scope: impl Into<String>) -> Self {
         Self { scope: scope.into(), ..Self::default() }
+    }
+
+    /// Asks for a role of the person (RFC 9068 §2.2.3.1). Called again, it adds another that will do as well. Countersign tells roles to
+    /// APIs that are registered so (`countersign api add --roles`).
+    #[must_use]
+    pub fn role(mut self, role: impl Into<String>) -> Self {
+        self.roles.push(role.into());
+        self
     }
 
     /// Asks for this `acr`. Called again, it adds another that will do as well (RFC 9470 §3).
@@ -42,6 +51,7 @@ impl Require {
 
     pub(crate) fn check(&self, claims: &AccessTokenClaims, now: i64, leeway: i64) -> Result<(), Shortfall> {
         check_scope(&self.scope, claims)?;
+        check_role(&self.roles, claims)?;
         check_sign_in(&self.acr_values, self.max_age, claims, now, leeway)
     }
 }
@@ -55,6 +65,8 @@ pub enum Shortfall {
         /// The scopes that are needed, separated by spaces.
         needed: String,
     },
+    /// The person has none of the roles that will do. No other token would help, so nothing more is told.
+    Role,
     /// RFC 9470 §3: the sign-in was too weak or is too long ago.
     Authentication {
         /// The `acr` values that will do.
@@ -68,7 +80,7 @@ impl Shortfall {
     /// The `error` on the wire.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Scope { .. } => ErrorCode::InsufficientScope,
+            Self::Scope { .. } | Self::Role => ErrorCode::InsufficientScope,
             Self::Authentication { .. } => ErrorCode::InsufficientUserAuthentication,
         }
     }
@@ -78,6 +90,7 @@ impl fmt::Display for Shortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Scope { .. } => "the access token lacks a scope that is needed",
+            Self::Role => "this is not for the roles of whoever the access token is for",
             Self::Authentication { .. } => "a stronger or more recent sign-in is needed",
         })
     }
@@ -91,6 +104,11 @@ pub(crate) fn check_scope(needed: &str, claims: &AccessTokenClaims) -> Result<()
     } else {
         Err(Shortfall::Scope { needed: needed.to_owned() })
     }
+}
+
+pub(crate) fn check_role(any_of: &[impl AsRef<str>], claims: &AccessTokenClaims) -> Result<(), Shortfall> {
+    let has = |role: &str| claims.roles.iter().any(|own| own == role);
+    if any_of.is_empty() || any_of.iter().any(|role| has(role.as_ref())) { Ok(()) } else { Err(Shortfall::Role) }
 }
 
 pub(crate) fn check_sign_in(

@@ -1,10 +1,14 @@
 //! What a caller reads: RFC 6750 §3, RFC 9470 §3, RFC 9728.
 
 use axum::{
+    Router,
     body::Body,
-    http::{Request, StatusCode, header},
+    http::{HeaderMap, Request, StatusCode, header},
+    routing::get,
 };
+use countersign_resource_server::{Authorized, Caller, Require, RequiredScope, ResourceServer};
 use serde_json::json;
+use tower::ServiceExt as _;
 
 use crate::harness::{AUDIENCE, Api, Provider};
 
@@ -163,4 +167,73 @@ fn a_scope_list_is_checked_when_it_compiles() {
     for text in ["", " ", "a ", " a", "a  b", "a\"", "a\\", "a\tb", "ä"] {
         assert!(!is_scope_list(text), "{text}");
     }
+}
+
+struct ForEditors;
+
+impl RequiredScope for ForEditors {
+    const SCOPE: &'static str = "journal.read";
+    const ROLES: &'static [&'static str] = &["editor", "admin"];
+}
+
+/// Where a token may be missing, and where a role is needed.
+fn more(server: &ResourceServer) -> Router {
+    let greeting = async |caller: Option<Caller>| caller.map_or("nobody".to_owned(), |caller| caller.sub.clone());
+    let with_role =
+        async |caller: Caller| caller.require(&Require::scope("journal.read").role("admin")).map(|()| "done");
+    Router::new()
+        .route("/greeting", get(greeting))
+        .route("/own", get(async |caller: Caller| caller.sub.clone()))
+        .layer(server.layer().optional())
+        .merge(
+            Router::new()
+                .route("/editors", get(async |_: Authorized<ForEditors>| "editors"))
+                .route("/admins", get(with_role))
+                .layer(server.layer()),
+        )
+}
+
+async fn ask(api: &Router, path: &str, token: Option<&str>) -> (u16, HeaderMap, String) {
+    let mut request = Request::get(path);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let response = api.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = String::from_utf8(axum::body::to_bytes(body, 1 << 20).await.unwrap().to_vec()).unwrap();
+    (parts.status.as_u16(), parts.headers, body)
+}
+
+#[tokio::test]
+async fn where_a_token_may_be_missing_a_bad_one_is_refused_all_the_same() {
+    let provider = Provider::start().await;
+    let api = more(&provider.builder().build().unwrap());
+    let seen = ask(&api, "/greeting", None).await;
+    assert_eq!((seen.0, seen.2.as_str()), (200, "nobody"));
+    let seen = ask(&api, "/greeting", Some(&provider.token())).await;
+    assert_eq!((seen.0, seen.2.as_str()), (200, "ada"));
+    assert_eq!(ask(&api, "/greeting", Some("a.b.c")).await.0, 401);
+    // A handler that needs somebody says so.
+    let (status, headers, _) = ask(&api, "/own", None).await;
+    assert_eq!((status, headers["www-authenticate"].to_str().unwrap()), (401, "Bearer"));
+}
+
+#[tokio::test]
+async fn a_role_that_is_needed_is_403_without_it() {
+    let provider = Provider::start().await;
+    let api = more(&provider.builder().build().unwrap());
+    let with = |roles: serde_json::Value| provider.token_with("roles", roles);
+    for (roles, editors, admins) in [
+        (json!([]), 403, 403),
+        (json!(["reader"]), 403, 403),
+        (json!(["editor"]), 200, 403),
+        (json!(["reader", "admin"]), 200, 200),
+    ] {
+        let token = with(roles.clone());
+        assert_eq!(ask(&api, "/editors", Some(&token)).await.0, editors, "{roles}");
+        assert_eq!(ask(&api, "/admins", Some(&token)).await.0, admins, "{roles}");
+    }
+    let (_, headers, body) = ask(&api, "/admins", Some(&provider.token())).await;
+    assert!(headers["www-authenticate"].to_str().unwrap().contains("error=\"insufficient_scope\""));
+    assert!(!body.contains("admin"), "who may is nobody else's business: {body}");
 }

@@ -74,5 +74,10 @@ pub fn base64(bytes: &[u8]) -> String {
 
 /// The SHA-256 of a token: by it a token can be known without being kept.
 pub fn token_digest(token: &str) -> [u8; 32] {
-    sha256(token.as_bytes())
+    sha256_of(token.as_bytes())
+}
+
+/// The SHA-256 of any bytes.
+pub fn sha256_of(bytes: &[u8]) -> [u8; 32] {
+    sha256(bytes)
 }

@@ -29,7 +29,9 @@ mod sign;
 mod verify;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
-pub use embedded::{EmbeddedError, MAX_EMBEDDED_BYTES, access_token_hash, base64, token_digest, verify_embedded};
+pub use embedded::{
+    EmbeddedError, MAX_EMBEDDED_BYTES, access_token_hash, base64, sha256_of, token_digest, verify_embedded,
+};
 pub use guard::FormatError;
 pub use jwe::{ContentEncryption, JweError, MAX_JWE_BYTES, decrypt, encrypt};
 pub use jwe_key::{DecryptionKey, EncryptionKey, KeyManagement};

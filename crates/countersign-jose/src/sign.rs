@@ -98,6 +98,15 @@ impl Signer {
         Ok(token)
     }
 
+    /// Signs bytes as JWS does, without anything around: for what is no JWS, such as HTTP messages (RFC 9421 §3.3).
+    ///
+    /// # Errors
+    ///
+    /// [`SignError::Signature`].
+    pub fn sign_detached(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.signature(message)
+    }
+
     pub(crate) fn signature(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         self.inner.sign(message).map_err(|_| SignError::Signature)
     }

@@ -87,6 +87,12 @@ impl Verifier {
         self.kid.as_deref()
     }
 
+    /// Whether this is a signature over these bytes, in the form that JWS has it (RFC 7518 §3.4: for ECDSA both numbers, one after the
+    /// other): for what is signed and is no JWS, such as HTTP messages (RFC 9421 §3.3).
+    pub fn verify_detached(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.accepts(message, signature)
+    }
+
     pub(crate) fn accepts(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.check {
             Check::Signature(verifier) => verifier.verify(message, signature).is_ok(),

@@ -27,6 +27,10 @@ impl Caller {
         Self { claims, server }
     }
 
+    pub(crate) fn now(&self) -> i64 {
+        self.server.now()
+    }
+
     /// The claims of the token.
     pub fn claims(&self) -> &AccessTokenClaims {
         &self.claims

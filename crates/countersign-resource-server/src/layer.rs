@@ -18,6 +18,7 @@ use crate::{
     bearer::{self, Presented},
     extract::Nobody,
     proof::Proof,
+    signature::ProvenKey,
 };
 
 /// Made by [`ResourceServer::layer`].
@@ -111,8 +112,11 @@ where
                 return inner.call(request).await.map(IntoResponse::into_response);
             }
             match server.caller(presented, &proof, by).await {
-                Ok(caller) => {
+                Ok((caller, proven)) => {
                     request.extensions_mut().insert(caller);
+                    if let Some(proven) = proven {
+                        request.extensions_mut().insert(proven);
+                    }
                     inner.call(request).await.map(IntoResponse::into_response)
                 }
                 Err(refusal) => Ok(refusal.into_response()),
@@ -128,13 +132,18 @@ fn original_uri<B>(request: &Request<B>) -> Uri {
 }
 
 impl ResourceServer {
-    async fn caller(&self, presented: Result<Presented, TokenError>, proof: &Proof, by: By) -> Result<Caller, Refusal> {
+    async fn caller(
+        &self,
+        presented: Result<Presented, TokenError>,
+        proof: &Proof,
+        by: By,
+    ) -> Result<(Caller, Option<ProvenKey>), Refusal> {
         let outcome = match presented {
             Ok(presented) => self.validate_presented(&presented, proof, by).await,
             Err(error) => Err(error),
         };
         match outcome {
-            Ok(claims) => Ok(Caller::new(claims, self.clone())),
+            Ok((claims, proven)) => Ok((Caller::new(claims, self.clone()), proven)),
             Err(error) => {
                 tracing::debug!(%error, "request refused");
                 Err(self.refusal(error))

@@ -57,6 +57,9 @@
 //! method and address, made within ten seconds of our time, naming the token, and used once. The address is that of the audience, or
 //! [`Builder::public_url`]; several processes that serve one API share a [`ReplayGuard`].
 //!
+//! What nobody must be able to alter on its way takes a [`SignedRequest`]: method, address, body and token are signed by the key of the
+//! token (RFC 9421, RFC 9530).
+//!
 //! # What is not
 //!
 //! * A token is accepted until it expires. That the person signed out or the grant was revoked is not seen before then, ten minutes
@@ -84,6 +87,7 @@
 //! | `server` | [`ResourceServer`] and its settings |
 //! | `bearer` | where a token stands in a request |
 //! | `proof`, `replay` | tokens that are bound to a key ([`ReplayGuard`]) |
+//! | `signature` | requests that are signed as a whole ([`SignedRequest`]) |
 //! | `validate` | the rules of a valid token ([`TokenError`]) |
 //! | `require` | what an endpoint asks beyond that ([`Require`], [`Shortfall`]) |
 //! | `keys` | the provider's keys, kept ready |
@@ -109,6 +113,7 @@ mod provider;
 mod replay;
 mod require;
 mod server;
+mod signature;
 mod validate;
 
 pub use challenge::{Reason, Refusal};
@@ -121,6 +126,7 @@ pub use layer::{TokenLayer, TokenService};
 pub use replay::{FirstUse, MemoryReplayGuard, ReplayGuard};
 pub use require::{Require, Shortfall};
 pub use server::{BuildError, Builder, ResourceServer};
+pub use signature::{SignatureError, SignedRequest, Unsigned};
 pub use validate::TokenError;
 
 /// The HTTP client that [`Builder::http_client`] takes.

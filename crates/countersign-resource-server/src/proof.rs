@@ -12,6 +12,7 @@ use crate::{
     TokenError,
     bearer::{Presented, Scheme},
     replay::{FirstUse, ReplayGuard},
+    signature::ProvenKey,
 };
 
 /// By what proofs may be signed, as challenges tell it.
@@ -48,9 +49,9 @@ pub(crate) async fn check(
     presented: &Presented,
     (proof, place): (&Proof, Option<&Url>),
     (guard, now): (&dyn ReplayGuard, i64),
-) -> Result<(), TokenError> {
+) -> Result<Option<ProvenKey>, TokenError> {
     let bound = match (presented.scheme, &claims.cnf) {
-        (Scheme::Bearer, None) => return Ok(()),
+        (Scheme::Bearer, None) => return Ok(None),
         (Scheme::Bearer, Some(_)) => return Err(TokenError::SenderConstrained),
         (Scheme::Dpop, None) => return Err(TokenError::NotBound),
         // Bound to a certificate (RFC 8705), which nobody has looked at.
@@ -62,7 +63,8 @@ pub(crate) async fn check(
     let header = proof.header.as_deref().map_err(|error| *error)?;
     let (key, proven) =
         verify_embedded::<ProofClaims>(header, PROOF_TYPE, &ALGORITHMS).map_err(|_| TokenError::ProofMalformed)?;
-    let mut uri = place.cloned().ok_or(TokenError::SenderConstrained)?;
+    let place = place.cloned().ok_or(TokenError::SenderConstrained)?;
+    let mut uri = place.clone();
     uri.set_path(&proof.path);
     let ath = access_token_hash(&presented.token);
     let request = ProvenRequest { method: proof.method.as_str(), uri: &uri, ath: Some(&ath), now };
@@ -72,7 +74,7 @@ pub(crate) async fn check(
         return Err(TokenError::ProofOfAnotherKey);
     }
     match guard.first_use(format!("{thumbprint}/{}", proven.jti), lifespan.until, now).await {
-        FirstUse::First => Ok(()),
+        FirstUse::First => Ok(Some(ProvenKey { key, place })),
         FirstUse::Replayed => Err(TokenError::ProofReplayed),
         FirstUse::Unknown => Err(TokenError::ReplaysUnknown),
     }

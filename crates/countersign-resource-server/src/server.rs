@@ -19,6 +19,7 @@ use crate::{
     metadata::Metadata,
     proof::{self, Proof},
     provider::{Provider, http_client},
+    signature::ProvenKey,
     validate::Rules,
 };
 
@@ -128,7 +129,7 @@ impl ResourceServer {
         presented: &Presented,
         proof: &Proof,
         by: By,
-    ) -> Result<Arc<AccessTokenClaims>, TokenError> {
+    ) -> Result<(Arc<AccessTokenClaims>, Option<ProvenKey>), TokenError> {
         let inner = &self.inner;
         let claims = match by {
             By::Signature => self.validate_signed(&presented.token).await?,
@@ -139,8 +140,9 @@ impl ResourceServer {
             }
             By::Provider => self.introspect(&presented.token).await?,
         };
-        proof::check(&claims, presented, (proof, inner.place.as_ref()), (&*inner.replays, self.now())).await?;
-        Ok(claims)
+        let place = (proof, inner.place.as_ref());
+        let proven = proof::check(&claims, presented, place, (&*inner.replays, self.now())).await?;
+        Ok((claims, proven))
     }
 
     /// What the provider says of a token, by the same rules.

@@ -6,4 +6,5 @@ mod harness;
 mod introspection;
 mod keys;
 mod proofs;
+mod signatures;
 mod tokens;

@@ -1,0 +1,264 @@
+//! Requests that are signed as a whole (RFC 9421, RFC 9530), for operations that nobody must be able to alter on their way: by the
+//! same key that the access token is bound to.
+
+use std::{collections::HashSet, fmt::Write as _};
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, OriginalUri, Request},
+    response::{IntoResponse, Response},
+};
+use countersign_jose::{Algorithm, PublicJwk, sha256_of};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use sfv::{Dictionary, FieldType as _, InnerList, List, ListEntry, Parser, StringRef};
+use url::Url;
+
+use crate::{Caller, Refusal, TokenError};
+
+/// What a signature must cover: method, address, body, token and the proof of its key, which is good once.
+const COVERED: [&str; 5] = ["@method", "@target-uri", "content-digest", "authorization", "dpop"];
+/// How old a signature may be, and how far its clock may be ahead, in seconds.
+const OLDEST: i64 = 60;
+const AHEAD: i64 = 10;
+/// The most components of a signature: each of them is read.
+const MOST_COMPONENTS: usize = 32;
+
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+const SIGNATURE: HeaderName = HeaderName::from_static("signature");
+const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
+const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature");
+
+/// The key that a request proved, and where the request is for its client. The layer puts it into the request.
+#[derive(Clone, Debug)]
+pub(crate) struct ProvenKey {
+    pub key: PublicJwk,
+    pub place: Url,
+}
+
+/// A request whose method, address, body and token are signed by the key that its token is bound to. It reads the body, within the
+/// limit of `DefaultBodyLimit`.
+#[derive(Clone, Debug)]
+pub struct SignedRequest {
+    /// Whose.
+    pub caller: Caller,
+    /// The body, as it was signed.
+    pub body: Bytes,
+}
+
+/// Why a request does not pass for a signed one. The message is what the client may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// The token is not bound to a key, so nobody knows whose signature it would be.
+    #[error("this needs an access token that is bound to a key (DPoP), and a signature by that key")]
+    NotBound,
+    /// `Content-Digest` is missing, malformed, or not that of the body (RFC 9530 §2).
+    #[error("Content-Digest must have the sha-256 of the body")]
+    Digest,
+    /// `Signature-Input` or `Signature` is missing or malformed, or there are several (RFC 9421 §4).
+    #[error("one signature is needed, in Signature-Input and Signature")]
+    Malformed,
+    /// It leaves out what must be signed, or covers what is not there.
+    #[error(
+        "the signature must cover @method, @target-uri, content-digest, authorization and dpop, and no other derived components"
+    )]
+    Components,
+    /// `created` is missing, or too long ago or ahead; or `expires` has passed.
+    #[error("created of the signature must be within the last minute, by the server's clock")]
+    Time,
+    /// `keyid` or `alg` names another key or algorithm.
+    #[error(
+        "keyid and alg of the signature, where they are named, must be those of the key that the access token is bound to"
+    )]
+    Key,
+    /// It is not of that key, or of another request.
+    #[error("the signature is not of this request")]
+    Signature,
+    /// The body cannot be read, or is too large.
+    #[error("the body cannot be read")]
+    Body,
+}
+
+impl IntoResponse for SignatureError {
+    fn into_response(self) -> Response {
+        let status = if self == Self::Body { StatusCode::BAD_REQUEST } else { StatusCode::UNAUTHORIZED };
+        let body = serde_json::json!({ "error": "invalid_signature", "error_description": self.to_string() });
+        let mut response = (status, axum::Json(body)).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let headers = response.headers_mut();
+            // RFC 9421 §5.1: what would do.
+            let wanted = COVERED.map(|name| format!("\"{name}\"")).join(" ");
+            if let Ok(wanted) = HeaderValue::try_from(format!("sig=({wanted});created;keyid")) {
+                headers.insert(ACCEPT_SIGNATURE, wanted);
+            }
+            headers
+                .insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("DPoP error=\"invalid_signature\""));
+        }
+        response
+    }
+}
+
+/// The answer to a request that is not signed as it must be, or not allowed at all.
+#[derive(Clone, Debug)]
+pub enum Unsigned {
+    /// It does not even have a token that is good.
+    Refused(Box<Refusal>),
+    /// It is not signed as it must be.
+    Signature(SignatureError),
+}
+
+impl IntoResponse for Unsigned {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Refused(refusal) => refusal.into_response(),
+            Self::Signature(error) => error.into_response(),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for SignedRequest {
+    type Rejection = Unsigned;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Unsigned> {
+        let caller = request.extensions().get::<Caller>().cloned();
+        let caller = caller.ok_or_else(|| Unsigned::Refused(Box::new(Refusal::new(TokenError::Missing, None))))?;
+        let wrong = Unsigned::Signature;
+        let proven = request.extensions().get::<ProvenKey>().cloned().ok_or(wrong(SignatureError::NotBound))?;
+        let method = request.method().clone();
+        let original = request.extensions().get::<OriginalUri>().map(|OriginalUri(uri)| uri.clone());
+        let uri = original.unwrap_or_else(|| request.uri().clone());
+        let headers = request.headers().clone();
+        let now = caller.now();
+        let body = Bytes::from_request(request, state).await.map_err(|_| wrong(SignatureError::Body))?;
+        let signed = Message { method: &method, uri: &uri, headers: &headers, body: &body };
+        signed.check(&proven, now).map_err(wrong)?;
+        Ok(Self { caller, body })
+    }
+}
+
+/// A request, as far as it can be signed.
+struct Message<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+    body: &'a [u8],
+}
+
+impl Message<'_> {
+    fn check(&self, proven: &ProvenKey, now: i64) -> Result<(), SignatureError> {
+        self.check_digest()?;
+        let (label, input) = self.input()?;
+        let signature = self.signature(&label)?;
+        check_parameters(&input, &proven.key, now)?;
+        let base = self.base(&input, &proven.place)?;
+        let algorithm = algorithm_of(&proven.key).ok_or(SignatureError::Key)?;
+        let verifier = proven.key.verifier(algorithm).map_err(|_| SignatureError::Key)?;
+        if verifier.verify_detached(base.as_bytes(), &signature) { Ok(()) } else { Err(SignatureError::Signature) }
+    }
+
+    /// RFC 9530 §2. Other digests may stand beside it.
+    fn check_digest(&self) -> Result<(), SignatureError> {
+        let digests = self.dictionary(&CONTENT_DIGEST).ok_or(SignatureError::Digest)?;
+        let digest = match digests.get("sha-256") {
+            Some(ListEntry::Item(item)) => item.bare_item.as_byte_sequence(),
+            Some(ListEntry::InnerList(_)) | None => None,
+        };
+        if digest == Some(&sha256_of(self.body)) { Ok(()) } else { Err(SignatureError::Digest) }
+    }
+
+    /// The one signature that there is: what it is called, and what it covers.
+    fn input(&self) -> Result<(String, InnerList), SignatureError> {
+        let inputs = self.dictionary(&SIGNATURE_INPUT).ok_or(SignatureError::Malformed)?;
+        let mut inputs = inputs.into_iter();
+        match (inputs.next(), inputs.next()) {
+            (Some((label, ListEntry::InnerList(input))), None) => Ok((label.as_str().to_owned(), input)),
+            _ => Err(SignatureError::Malformed),
+        }
+    }
+
+    fn signature(&self, label: &str) -> Result<Vec<u8>, SignatureError> {
+        let signatures = self.dictionary(&SIGNATURE).ok_or(SignatureError::Malformed)?;
+        match (signatures.len(), signatures.get(label)) {
+            (1, Some(ListEntry::Item(item))) => item.bare_item.as_byte_sequence().map(<[u8]>::to_vec),
+            _ => None,
+        }
+        .ok_or(SignatureError::Malformed)
+    }
+
+    fn dictionary(&self, name: &HeaderName) -> Option<Dictionary> {
+        Parser::new(&self.field(name)?).parse().ok()
+    }
+
+    /// A header as it is signed (RFC 9421 §2.1): its values without surrounding space, joined by a comma.
+    fn field(&self, name: &HeaderName) -> Option<String> {
+        let values = self.headers.get_all(name).iter();
+        let values: Option<Vec<&str>> = values.map(|value| value.to_str().ok().map(str::trim)).collect();
+        values.filter(|values| !values.is_empty()).map(|values| values.join(", "))
+    }
+
+    /// RFC 9421 §2.5.
+    fn base(&self, input: &InnerList, place: &Url) -> Result<String, SignatureError> {
+        let wrong = SignatureError::Components;
+        if input.items.len() > MOST_COMPONENTS {
+            return Err(wrong);
+        }
+        let mut seen = HashSet::new();
+        let mut base = String::new();
+        for item in &input.items {
+            let name = item.bare_item.as_string().map(StringRef::as_str).ok_or(wrong)?;
+            // Parameters change what is signed of a component, and two of a name are ambiguous.
+            if !item.params.is_empty() || !seen.insert(name) {
+                return Err(wrong);
+            }
+            let value = match name {
+                "@method" => self.method.as_str().to_owned(),
+                "@target-uri" => self.target(place),
+                _ if name.starts_with('@') || name != name.to_ascii_lowercase() => return Err(wrong),
+                _ => self.field(&name.parse().map_err(|_| wrong)?).ok_or(wrong)?,
+            };
+            let _ = writeln!(base, "\"{name}\": {value}");
+        }
+        if COVERED.iter().any(|needed| !seen.contains(needed)) {
+            return Err(wrong);
+        }
+        let list: List = vec![ListEntry::InnerList(input.clone())];
+        let parameters = list.serialize().ok_or(wrong)?;
+        base.push_str("\"@signature-params\": ");
+        base.push_str(&parameters);
+        Ok(base)
+    }
+
+    /// The address as its client sees it.
+    fn target(&self, place: &Url) -> String {
+        let mut target = place.clone();
+        target.set_path(self.uri.path());
+        target.set_query(self.uri.query());
+        target.into()
+    }
+}
+
+fn check_parameters(input: &InnerList, key: &PublicJwk, now: i64) -> Result<(), SignatureError> {
+    let integer = |name: &str| input.params.get(name).map(|value| value.as_integer().map(i64::from));
+    let created = integer("created").flatten().ok_or(SignatureError::Time)?;
+    if created < now.saturating_sub(OLDEST) || created > now.saturating_add(AHEAD) {
+        return Err(SignatureError::Time);
+    }
+    if integer("expires").is_some_and(|expires| expires.is_none_or(|expires| expires <= now)) {
+        return Err(SignatureError::Time);
+    }
+    let is = |name: &str, expected: &str| {
+        let named = input.params.get(name).map(|value| value.as_string().map(StringRef::as_str));
+        named.is_none_or(|named| named == Some(expected))
+    };
+    let algorithm = match algorithm_of(key) {
+        Some(Algorithm::ES256) => "ecdsa-p256-sha256",
+        Some(Algorithm::EdDSA) => "ed25519",
+        _ => return Err(SignatureError::Key),
+    };
+    if is("keyid", &key.thumbprint()) && is("alg", algorithm) { Ok(()) } else { Err(SignatureError::Key) }
+}
+
+/// RFC 9421 §3.3: the algorithms that DPoP and message signatures share.
+fn algorithm_of(key: &PublicJwk) -> Option<Algorithm> {
+    [Algorithm::ES256, Algorithm::EdDSA].into_iter().find(|algorithm| key.supports(*algorithm))
+}

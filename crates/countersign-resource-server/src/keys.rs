@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     error::Error,
+    path::PathBuf,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -15,11 +16,12 @@ use std::{
 
 use countersign_jose::{Algorithm, JwkSet, Verifier};
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use url::Url;
 
 use crate::{
     TokenError,
     clock::{Clock, passed},
-    provider::{Discovered, FetchError, Provider},
+    provider::{Discovered, FetchError, Provider, keys_of_file},
 };
 
 /// While there are no keys at all, the provider may be asked this often, in seconds: both may have been started together.
@@ -65,9 +67,19 @@ impl KeySet {
     }
 }
 
+/// Where the keys are.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// Where the provider's discovery document says.
+    Discovery,
+    Url(Url),
+    File(PathBuf),
+}
+
 #[derive(Debug)]
 pub(crate) struct Keys {
     pub provider: Provider,
+    pub source: Source,
     pub algorithms: Vec<Algorithm>,
     /// For how long keys are fresh when the provider does not say, in seconds.
     pub default_max_age: i64,
@@ -200,11 +212,17 @@ impl Keys {
         let now = self.clock.now();
         let age = |said: Option<i64>| said.unwrap_or(self.default_max_age).clamp(self.interval, MAX_AGE_LIMIT);
         let still_good = |(found, at): &(Discovered, i64)| !passed(*at, now, age(found.fresh_for));
-        let jwks_uri = match known.as_ref().filter(|known| still_good(known)) {
-            Some((found, _)) => found.jwks_uri.clone(),
-            None => known.insert((self.provider.discover().await?, now)).0.jwks_uri.clone(),
+        let (keys, fresh_for) = match &self.source {
+            Source::Discovery => {
+                let jwks_uri = match known.as_ref().filter(|known| still_good(known)) {
+                    Some((found, _)) => found.jwks_uri.clone(),
+                    None => known.insert((self.provider.discover().await?, now)).0.jwks_uri.clone(),
+                };
+                self.provider.keys(&jwks_uri).await?
+            }
+            Source::Url(url) => self.provider.keys(url).await?,
+            Source::File(file) => (keys_of_file(file)?, None),
         };
-        let (keys, fresh_for) = self.provider.keys(&jwks_uri).await?;
         KeySet::new(&keys, &self.algorithms, now, age(fresh_for))
     }
 }

@@ -1,6 +1,10 @@
 //! Talks to the provider: discovery and JWKS, each bounded in size and time, redirects refused.
 
-use std::time::Duration;
+use std::{
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use countersign_jose::{JwkSet, KeyError, MAX_JWK_SET_BYTES};
 use http::{
@@ -31,6 +35,12 @@ pub(crate) enum FetchError {
     TooLarge(Url),
     #[error("{0} sends something else than the JSON that is expected")]
     NotJson(Url, #[source] serde_json::Error),
+    #[error("{} cannot be read", .0.display())]
+    File(PathBuf, #[source] io::Error),
+    #[error("{} holds more than {MAX_DOCUMENT} bytes", .0.display())]
+    FileTooLarge(PathBuf),
+    #[error("{} holds something else than a key set (RFC 7517 §5)", .0.display())]
+    FileNotJson(PathBuf, #[source] serde_json::Error),
     #[error("the provider calls itself {0:?}: it must be exactly the issuer that is configured here")]
     Issuer(String),
     #[error("the provider's jwks_uri {0:?} is no https address")]
@@ -94,10 +104,13 @@ impl Provider {
     }
 
     /// An https address; plain http only where provider and address are both on this machine.
-    fn https(&self, uri: String, refused: fn(String) -> FetchError) -> Result<Url, FetchError> {
-        let parsed = Url::parse(&uri).ok();
+    pub fn safe_url(&self, uri: &str) -> Option<Url> {
         let is_safe = |url: &Url| url.scheme() == "https" || (is_loopback(&self.discovery) && is_loopback(url));
-        parsed.filter(is_safe).ok_or_else(|| refused(uri))
+        Url::parse(uri).ok().filter(is_safe)
+    }
+
+    fn https(&self, uri: String, refused: fn(String) -> FetchError) -> Result<Url, FetchError> {
+        self.safe_url(&uri).ok_or_else(|| refused(uri))
     }
 
     /// Sends a form to one of the provider's endpoints, and reads the JSON object that it answers.
@@ -155,6 +168,20 @@ impl Provider {
         let document = serde_json::from_slice(&body).map_err(|error| FetchError::NotJson(url.clone(), error))?;
         Ok((document, fresh_for))
     }
+}
+
+/// The key set of a file. It is small and on this machine, so that nobody waits long.
+pub(crate) fn keys_of_file(file: &Path) -> Result<JwkSet, FetchError> {
+    let failed = |error| FetchError::File(file.to_owned(), error);
+    let mut body = Vec::new();
+    let most = u64::try_from(MAX_DOCUMENT).unwrap_or(u64::MAX);
+    std::fs::File::open(file).map_err(failed)?.take(most.saturating_add(1)).read_to_end(&mut body).map_err(failed)?;
+    if body.len() > MAX_DOCUMENT {
+        return Err(FetchError::FileTooLarge(file.to_owned()));
+    }
+    let document: Value =
+        serde_json::from_slice(&body).map_err(|error| FetchError::FileNotJson(file.to_owned(), error))?;
+    JwkSet::parse(&document).map_err(FetchError::Keys)
 }
 
 /// The client that is used unless the caller brings one.

@@ -14,7 +14,7 @@ use crate::{
     cache::Cache,
     challenge::Reason,
     introspect::Introspection,
-    keys::{Keys, State},
+    keys::{Keys, Source, State},
     layer::By,
     metadata::Metadata,
     proof::{self, Proof},
@@ -56,6 +56,7 @@ impl ResourceServer {
             stale_keys: Duration::from_hours(24),
             http_client: None,
             ca_file: None,
+            jwks: None,
             scopes: None,
             public_url: None,
             replays: Arc::new(MemoryReplayGuard::default()),
@@ -184,6 +185,7 @@ pub struct Builder {
     stale_keys: Duration,
     http_client: Option<reqwest::Client>,
     ca_file: Option<PathBuf>,
+    jwks: Option<Jwks>,
     scopes: Option<Vec<String>>,
     public_url: Option<String>,
     replays: Arc<dyn ReplayGuard>,
@@ -191,6 +193,13 @@ pub struct Builder {
     introspection: Option<Credentials>,
     introspection_age: Duration,
     clock: Arc<dyn Clock>,
+}
+
+/// Where the keys are, if the provider is not asked where.
+#[derive(Debug)]
+enum Jwks {
+    Url(String),
+    File(PathBuf),
 }
 
 /// Who asks the provider about tokens.
@@ -227,6 +236,9 @@ pub enum BuildError {
     /// Unreadable, or no certificate in it.
     #[error("{0} holds no certificates that can be read")]
     CaFile(PathBuf),
+    /// [`Builder::jwks_url`] is neither https nor, beside an issuer on this machine, on this machine.
+    #[error("the address of the keys, {0:?}, must be https; http only where it and the issuer are on localhost")]
+    JwksUrl(String),
     /// [`Builder::http_client`] and [`Builder::ca_file`] together.
     #[error("a client of one's own brings its own certificate authorities: give either http_client or ca_file")]
     TwoClients,
@@ -276,6 +288,19 @@ impl Builder {
     /// Certificate authorities to trust besides those of the system: a file of PEM certificates.
     pub fn ca_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.ca_file = Some(file.into());
+        self
+    }
+
+    /// The address of the key set (RFC 7517 §5), for a provider without a discovery document. Default: what that document names.
+    pub fn jwks_url(mut self, url: impl Into<String>) -> Self {
+        self.jwks = Some(Jwks::Url(url.into()));
+        self
+    }
+
+    /// A file with the key set (RFC 7517 §5), for an API that cannot reach the provider. It is read again as the key set of an address
+    /// would be asked for: when it is older than [`Builder::jwks_max_age`], or a token names a key that is not in it.
+    pub fn jwks_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.jwks = Some(Jwks::File(file.into()));
         self
     }
 
@@ -344,8 +369,15 @@ impl Builder {
         };
         let scopes = self.scopes.as_deref();
         let metadata = scopes.map(|scopes| Metadata::new(&self.issuer, &self.audience, scopes)).transpose()?;
+        let provider = Provider::new(&self.issuer, http)?;
+        let source = match self.jwks {
+            None => Source::Discovery,
+            Some(Jwks::Url(url)) => Source::Url(provider.safe_url(&url).ok_or(BuildError::JwksUrl(url))?),
+            Some(Jwks::File(file)) => Source::File(file),
+        };
         let keys = Arc::new(Keys {
-            provider: Provider::new(&self.issuer, http)?,
+            provider,
+            source,
             algorithms: self.algorithms,
             default_max_age: seconds(self.jwks_max_age),
             interval: seconds(self.refresh_interval).max(1),

@@ -240,6 +240,8 @@ fn settings_that_cannot_work_are_refused() {
     assert!(matches!(builder().algorithms([Algorithm::RS256, Algorithm::HS256]).build(), Err(BuildError::Algorithms)));
     assert!(matches!(builder().ca_file("/nowhere").build(), Err(BuildError::CaFile(_))));
     assert!(matches!(builder().ca_file(file!()).build(), Err(BuildError::CaFile(_))));
+    assert!(matches!(builder().jwks_url("http://localhost/jwks").build(), Err(BuildError::JwksUrl(_))));
+    assert!(matches!(builder().jwks_url("jwks").build(), Err(BuildError::JwksUrl(_))));
     let urn = ResourceServer::builder("https://id.example", "urn:journal");
     assert!(matches!(urn.publish_metadata(["journal.read"]).build(), Err(BuildError::Resource(_))));
 }
@@ -259,4 +261,40 @@ async fn keys_that_the_provider_has_not_confirmed_for_too_long_are_used_no_more(
     provider.publish(&[&FIRST_KEY]);
     provider.clock.advance(10);
     api.accepts(&token).await;
+}
+
+#[tokio::test]
+async fn the_keys_may_be_at_a_fixed_address() {
+    let provider = Provider::start().await;
+    let api = Api::new(&provider.builder().jwks_url(format!("{}/jwks", provider.issuer)).build().unwrap());
+    provider.answer_discovery(Answer::status(StatusCode::NOT_FOUND));
+    api.accepts(&provider.token()).await;
+    assert_eq!((provider.discovery_asked(), provider.jwks_asked()), (0, 1));
+}
+
+#[tokio::test]
+async fn the_keys_may_be_in_a_file_which_is_read_again() {
+    let provider = Provider::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    let server = provider.builder().jwks_file(&file).build().unwrap();
+    let api = Api::new(&server);
+    let write = |bytes: &[u8]| std::fs::write(&file, bytes).unwrap();
+    // Not there, not what it should be, too much: nobody knows the keys, and the next try finds out.
+    assert!(matches!(server.ready().await, Err(TokenError::KeysUnavailable { retry_after: 1 })));
+    for rubbish in [&b"not a key set"[..], b"[]", &vec![b' '; 1 << 20]] {
+        write(rubbish);
+        provider.clock.advance(1);
+        assert_eq!(api.get_with("/", &provider.token()).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    write(key_set(&[&FIRST_KEY]).to_string().as_bytes());
+    provider.clock.advance(1);
+    api.accepts(&provider.token()).await;
+
+    let rotated = sign(&SECOND_KEY, "at+jwt", &provider.claims());
+    write(key_set(&[&FIRST_KEY, &SECOND_KEY]).to_string().as_bytes());
+    api.refuses(&rotated, UNKNOWN).await;
+    provider.clock.advance(10);
+    api.accepts(&rotated).await;
+    assert_eq!((provider.discovery_asked(), provider.jwks_asked()), (0, 0));
 }

@@ -80,6 +80,10 @@
 //! costs a hash and not a signature: the last 10,000 that were valid are remembered by their digests
 //! ([`Builder::cached_tokens`]), for as long as the provider's keys stay the same. Times are looked at each time, and so is a proof.
 //!
+//! # How often
+//!
+//! one caller may ask, by role, says a [`RateLimit`]; several machines that count together share a [`RateStore`].
+//!
 //! # The files
 //!
 //! | module | what it tells |
@@ -93,6 +97,7 @@
 //! | `keys` | the provider's keys, kept ready |
 //! | `provider` | fetching them |
 //! | `layer`, `extract` | tower and axum |
+//! | `limit` | how often one caller may ask ([`RateLimit`]) |
 //! | `introspect` | asking the provider whether a token is good right now |
 //! | `cache` | tokens that were valid a moment ago |
 //! | `challenge` | the answer to a request that does not pass ([`Refusal`]) |
@@ -107,6 +112,7 @@ mod extract;
 mod introspect;
 mod keys;
 mod layer;
+mod limit;
 mod metadata;
 mod proof;
 mod provider;
@@ -123,6 +129,7 @@ pub use countersign_types::dpop::ProofError;
 pub use countersign_types::{AccessTokenClaims, ErrorCode, Scope, ScopeSet};
 pub use extract::{Authorized, Caller, RequiredScope, is_scope_list};
 pub use layer::{TokenLayer, TokenService};
+pub use limit::{Quota, RateLimit, RateLimitService, RateStore, Standing};
 pub use replay::{FirstUse, MemoryReplayGuard, ReplayGuard};
 pub use require::{Require, Shortfall};
 pub use server::{BuildError, Builder, ResourceServer};

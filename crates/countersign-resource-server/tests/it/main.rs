@@ -5,6 +5,7 @@ mod answers;
 mod harness;
 mod introspection;
 mod keys;
+mod limits;
 mod proofs;
 mod signatures;
 mod tokens;

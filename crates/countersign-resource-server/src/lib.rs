@@ -55,7 +55,7 @@
 //!
 //! A token that is bound to a key (`cnf.jkt`, RFC 9449) is accepted as `Authorization: DPoP` with a proof of that key alone: for this
 //! method and address, made within ten seconds of our time, naming the token, and used once. The address is that of the audience, or
-//! [`Builder::public_url`]; several processes that serve one API share a [`ReplayGuard`].
+//! [`Builder::public_url`]; several processes that serve one API share a [`ReplayGuard`], such as the `RedisStore` of the feature `redis`.
 //!
 //! What nobody must be able to alter on its way takes a [`SignedRequest`]: method, address, body and token are signed by the key of the
 //! token (RFC 9421, RFC 9530).
@@ -82,7 +82,7 @@
 //!
 //! # How often
 //!
-//! one caller may ask, by role, says a [`RateLimit`]; several machines that count together share a [`RateStore`].
+//! one caller may ask, by role, says a [`RateLimit`]; several machines that count together share a [`RateStore`], such as the same `RedisStore`.
 //!
 //! # The files
 //!
@@ -98,6 +98,7 @@
 //! | `provider` | fetching them |
 //! | `layer`, `extract` | tower and axum |
 //! | `limit` | how often one caller may ask ([`RateLimit`]) |
+//! | `redis_store` | what several machines remember together, with the feature `redis` |
 //! | `introspect` | asking the provider whether a token is good right now |
 //! | `cache` | tokens that were valid a moment ago |
 //! | `challenge` | the answer to a request that does not pass ([`Refusal`]) |
@@ -116,6 +117,8 @@ mod limit;
 mod metadata;
 mod proof;
 mod provider;
+#[cfg(feature = "redis")]
+mod redis_store;
 mod replay;
 mod require;
 mod server;
@@ -130,7 +133,9 @@ pub use countersign_types::{AccessTokenClaims, ErrorCode, Scope, ScopeSet};
 pub use extract::{Authorized, Caller, RequiredScope, is_scope_list};
 pub use layer::{TokenLayer, TokenService};
 pub use limit::{Quota, RateLimit, RateLimitService, RateStore, Standing};
-pub use replay::{FirstUse, MemoryReplayGuard, ReplayGuard};
+#[cfg(feature = "redis")]
+pub use redis_store::RedisStore;
+pub use replay::{FirstUse, Lifespan, MemoryReplayGuard, ReplayGuard};
 pub use require::{Require, Shortfall};
 pub use server::{BuildError, Builder, ResourceServer};
 pub use signature::{SignatureError, SignedRequest, Unsigned};

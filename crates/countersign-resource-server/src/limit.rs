@@ -25,6 +25,8 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// Of so many callers the memory of this process keeps count at least.
 const MOST: usize = 100_000;
+/// The most requests of a window: beyond it, Redis would round.
+const MOST_REQUESTS: u32 = 1_000_000;
 
 /// So many requests within so many seconds, of which all may come at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +53,20 @@ impl Quota {
     /// It is the generic cell rate algorithm, in parts of a second, as many as there are requests in a window: so nothing is rounded, and
     /// one number is all that is remembered of a caller, the moment at which nothing will be left of what was asked.
     pub fn count(self, busy: Option<i64>, now: i64) -> (Standing, i64) {
-        let (requests, one) = (i64::from(self.requests), i64::from(self.window));
-        let full = requests.saturating_mul(one);
-        let now = now.saturating_mul(requests);
+        let now = now.saturating_mul(i64::from(self.requests));
         // A clock that was set back must not make anybody wait for longer than a window.
-        let used = busy.map_or(0, |busy| busy.saturating_sub(now)).clamp(0, full);
+        let used = busy.map_or(0, |busy| busy.saturating_sub(now)).clamp(0, self.full());
+        let (standing, after) = self.after(used);
+        (standing, now.saturating_add(after))
+    }
+
+    fn full(self) -> i64 {
+        i64::from(self.requests).saturating_mul(i64::from(self.window))
+    }
+
+    /// What becomes of a request where so much is in use, and how much is then.
+    pub(crate) fn after(self, used: i64) -> (Standing, i64) {
+        let (requests, one, full) = (i64::from(self.requests), i64::from(self.window), self.full());
         let passes = used.saturating_add(one) <= full;
         let after = if passes { used.saturating_add(one) } else { used };
         let remaining = full.saturating_sub(after).checked_div(one).unwrap_or(0);
@@ -63,8 +74,7 @@ impl Quota {
         let wait = if remaining > 0 { after } else { after.saturating_add(one).saturating_sub(full) };
         let reset = wait.saturating_add(requests.saturating_sub(1)).checked_div(requests).unwrap_or(one).max(1);
         let narrow = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
-        let standing = Standing { passes, remaining: narrow(remaining), reset: narrow(reset) };
-        (standing, now.saturating_add(after))
+        (Standing { passes, remaining: narrow(remaining), reset: narrow(reset) }, after)
     }
 
     /// How many requests.
@@ -146,14 +156,14 @@ struct Limits {
 }
 
 impl RateLimit {
-    /// Lets everybody ask so many times within so many seconds, at least once. All that bear one name and share a store count together.
+    /// Lets everybody ask so many times within so many seconds, at least once and at most a million times. All that bear one name and share a store count together.
     pub fn new(name: impl Into<String>, requests: u32, window: Duration) -> Self {
         // What a header can carry in quotes (RFC 9651 §3.3.3).
         let is_plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
         let inner = Limits {
             name: name.into().chars().filter(is_plain).collect(),
             window: u32::try_from(window.as_secs()).unwrap_or(u32::MAX).max(1),
-            everybody: requests.max(1),
+            everybody: requests.clamp(1, MOST_REQUESTS),
             roles: Vec::new(),
             memory: Arc::default(),
             shared: None,
@@ -164,7 +174,7 @@ impl RateLimit {
     /// Lets whoever has this role (RFC 9068 §2.2.3.1) ask so many times instead. Of several roles the most generous counts.
     #[must_use]
     pub fn role(mut self, role: impl Into<String>, requests: u32) -> Self {
-        Arc::make_mut(&mut self.inner).roles.push((role.into(), requests.max(1)));
+        Arc::make_mut(&mut self.inner).roles.push((role.into(), requests.clamp(1, MOST_REQUESTS)));
         self
     }
 

@@ -73,7 +73,7 @@ pub(crate) async fn check(
     if thumbprint != bound {
         return Err(TokenError::ProofOfAnotherKey);
     }
-    match guard.first_use(format!("{thumbprint}/{}", proven.jti), lifespan.until, now).await {
+    match guard.first_use(format!("{thumbprint}/{}", proven.jti), lifespan, now).await {
         FirstUse::First => Ok(Some(ProvenKey { key, place })),
         FirstUse::Replayed => Err(TokenError::ProofReplayed),
         FirstUse::Unknown => Err(TokenError::ReplaysUnknown),

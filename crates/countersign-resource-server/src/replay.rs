@@ -8,6 +8,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+pub use countersign_types::dpop::Lifespan;
+
 /// The most proofs that are remembered at a time: each lives for twenty seconds.
 const MOST: usize = 200_000;
 
@@ -24,12 +26,18 @@ pub enum FirstUse {
 
 /// Remembers what may be used once. One API that runs on several machines needs one that they share.
 pub trait ReplayGuard: Debug + Send + Sync + 'static {
-    /// Notes that `id` was used; it may be forgotten at `until`, in seconds since 1970. Of any number of calls with the same `id` one
-    /// alone is the first.
-    fn first_use(&self, id: String, until: i64, now: i64) -> Pin<Box<dyn Future<Output = FirstUse> + Send + '_>>;
+    /// Notes at `now`, in seconds since 1970, that `id` was used, which is good for this lifespan and may be forgotten then. Of any number of
+    /// calls with the same `id` one alone is the first.
+    fn first_use(
+        &self,
+        id: String,
+        lifespan: Lifespan,
+        now: i64,
+    ) -> Pin<Box<dyn Future<Output = FirstUse> + Send + '_>>;
 }
 
-/// In the memory of this process.
+/// In the memory of this process. It forgets when the process ends: what was used in the last seconds before a restart can be used once
+/// more.
 #[derive(Debug, Default)]
 pub struct MemoryReplayGuard(Mutex<HashMap<String, i64>>);
 
@@ -52,8 +60,13 @@ impl MemoryReplayGuard {
 }
 
 impl ReplayGuard for MemoryReplayGuard {
-    fn first_use(&self, id: String, until: i64, now: i64) -> Pin<Box<dyn Future<Output = FirstUse> + Send + '_>> {
-        let noted: Ready<FirstUse> = ready(self.note(id, until, now));
+    fn first_use(
+        &self,
+        id: String,
+        lifespan: Lifespan,
+        now: i64,
+    ) -> Pin<Box<dyn Future<Output = FirstUse> + Send + '_>> {
+        let noted: Ready<FirstUse> = ready(self.note(id, lifespan.until, now));
         Box::pin(noted)
     }
 }

@@ -26,13 +26,13 @@ fn limit() -> RateLimit {
     RateLimit::new("entries", 2, Duration::from_mins(1)).role("premium", 4).role("staff", 3)
 }
 
-fn api(provider: &Provider, limit: RateLimit) -> Router {
+pub fn api(provider: &Provider, limit: RateLimit) -> Router {
     let tokens = provider.builder().build().unwrap();
     let whose = async |caller: Option<Caller>| caller.map_or("nobody".to_owned(), |caller| caller.sub.clone());
     Router::new().route("/", get(whose)).layer(limit).layer(tokens.layer().optional())
 }
 
-async fn ask(api: &Router, token: Option<&str>) -> (u16, HeaderMap, String) {
+pub async fn ask(api: &Router, token: Option<&str>) -> (u16, HeaderMap, String) {
     let request = Request::get("/");
     let request = match token {
         Some(token) => request.header("authorization", format!("Bearer {token}")),
@@ -45,7 +45,7 @@ async fn ask(api: &Router, token: Option<&str>) -> (u16, HeaderMap, String) {
 }
 
 /// How many of ten requests pass.
-async fn passing(api: &Router, token: &str) -> usize {
+pub async fn passing(api: &Router, token: &str) -> usize {
     let mut passing = 0;
     for _ in 0..10 {
         passing += usize::from(ask(api, Some(token)).await.0 == 200);

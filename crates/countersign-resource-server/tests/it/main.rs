@@ -7,5 +7,6 @@ mod introspection;
 mod keys;
 mod limits;
 mod proofs;
+mod redis_store;
 mod signatures;
 mod tokens;

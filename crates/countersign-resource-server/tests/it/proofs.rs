@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::LazyLock};
 
 use axum::{Router, body::Body, http::Request, routing::get};
 use countersign_jose::{Algorithm, PrivateKey, access_token_hash};
-use countersign_resource_server::{Caller, FirstUse, ReplayGuard};
+use countersign_resource_server::{Caller, FirstUse, Lifespan, ReplayGuard};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -126,7 +126,7 @@ async fn whoever_sends_no_token_is_told_both_ways() {
 struct Unreachable;
 
 impl ReplayGuard for Unreachable {
-    fn first_use(&self, _: String, _: i64, _: i64) -> Pin<Box<dyn Future<Output = FirstUse> + Send + '_>> {
+    fn first_use(&self, _: String, _: Lifespan, _: i64) -> Pin<Box<dyn Future<Output = FirstUse> + Send + '_>> {
         Box::pin(std::future::ready(FirstUse::Unknown))
     }
 }

@@ -45,7 +45,7 @@ fn fail(words: impl Into<String>) -> Error {
 
 const LEGEND: &str = "\
 µs: CPU time that the server's process spent on one request, in user and kernel mode, as the operating system counts it;
-for `validation`, that this process spent on one token. Measured and compared are medians over the rounds, the result is
+for `validation`, `revalidation` and `token_layer`, that this process spent on one token or call. Measured and compared are medians over the rounds, the result is
 the median of the rounds' results, `rounds` are the lowest and the highest of them.";
 
 /// The longest time that all rows together may take.

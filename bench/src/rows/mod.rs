@@ -11,8 +11,8 @@ pub mod person;
 mod protected;
 mod ready;
 mod refresh;
+mod resource_server;
 mod several;
-mod validation;
 
 use std::{str::FromStr, time::Duration};
 
@@ -48,6 +48,8 @@ pub enum Name {
     Login,
     Validation,
     Revalidation,
+    TokenLayer,
+    TokenMemory,
     AuditEvent,
     AuditSealing,
     TwoNodes,
@@ -62,7 +64,7 @@ pub enum Name {
 }
 
 impl Name {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Ready,
         Self::IdleMemory,
         Self::ClientCredentials,
@@ -76,6 +78,8 @@ impl Name {
         Self::Login,
         Self::Validation,
         Self::Revalidation,
+        Self::TokenLayer,
+        Self::TokenMemory,
         Self::AuditEvent,
         Self::AuditSealing,
         Self::TwoNodes,
@@ -104,6 +108,8 @@ impl Name {
             Self::Login => "login",
             Self::Validation => "validation",
             Self::Revalidation => "revalidation",
+            Self::TokenLayer => "token_layer",
+            Self::TokenMemory => "token_memory",
             Self::AuditEvent => "audit_event",
             Self::AuditSealing => "audit_sealing",
             Self::TwoNodes => "two_nodes",
@@ -134,6 +140,8 @@ impl Name {
             | Self::Login
             | Self::Validation
             | Self::Revalidation
+            | Self::TokenLayer
+            | Self::TokenMemory
             | Self::AuditEvent
             | Self::AuditSealing => false,
             Self::TwoNodes
@@ -162,8 +170,10 @@ impl Name {
             Self::CodeExchange => code_exchange::measure(bench).await,
             Self::Refresh => refresh::measure(bench).await,
             Self::Login => login::measure(bench).await,
-            Self::Validation => validation::measure(bench).await,
-            Self::Revalidation => validation::again(bench).await,
+            Self::Validation => resource_server::validation(bench).await,
+            Self::Revalidation => resource_server::revalidation(bench).await,
+            Self::TokenLayer => resource_server::layer(bench).await,
+            Self::TokenMemory => resource_server::memory().await,
             Self::AuditEvent => audit::event(bench.size).await,
             Self::AuditSealing => audit::sealing(bench.size).await,
             Self::TwoNodes => several::nodes(bench, 2).await,

@@ -45,8 +45,9 @@ fn fail(words: impl Into<String>) -> Error {
 
 const LEGEND: &str = "\
 µs: CPU time that the server's process spent on one request, in user and kernel mode, as the operating system counts it;
-for `validation`, `revalidation` and `token_layer`, that this process spent on one token or call. Measured and compared are medians over the rounds, the result is
-the median of the rounds' results, `rounds` are the lowest and the highest of them.";
+for `validation`, `revalidation` and `token_layer`, that this process spent on one token or call. Measured and compared
+are medians over the rounds, the result is the median of the rounds' results, `rounds` are the lowest and the highest of
+them.";
 
 /// The longest time that all rows together may take.
 const LONGEST_RUN: Duration = Duration::from_hours(1);

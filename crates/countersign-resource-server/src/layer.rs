@@ -10,7 +10,7 @@ use axum::{
     extract::OriginalUri,
     response::{IntoResponse, Response},
 };
-use http::{Request, Uri};
+use http::{Extensions, Request, Uri};
 use tower::{Layer, Service};
 
 use crate::{
@@ -99,13 +99,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        // The service that was polled ready is the one to be called; its clone may not be ready.
-        let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let mut inner = take_ready(&mut self.inner);
         let (server, by) = (self.server.clone(), self.by);
         let presented = bearer::read(request.headers(), request.uri());
         let may_be_nobody = self.optional && presented == Err(TokenError::Missing);
-        let proof = Proof::of(request.method(), &original_uri(&request), request.headers());
+        let proof = Proof::of(request.method(), &original_uri(request.extensions(), request.uri()), request.headers());
         Box::pin(async move {
             if may_be_nobody {
                 request.extensions_mut().insert(Nobody(server));
@@ -125,10 +123,15 @@ where
     }
 }
 
+/// The service that was polled ready, which is the one to be called: its clone, which stays, may not be ready.
+pub(crate) fn take_ready<S: Clone>(service: &mut S) -> S {
+    let clone = service.clone();
+    std::mem::replace(service, clone)
+}
+
 /// The address as it was before a nested router took its part of it.
-fn original_uri<B>(request: &Request<B>) -> Uri {
-    let original = request.extensions().get::<OriginalUri>();
-    original.map_or_else(|| request.uri().clone(), |OriginalUri(uri)| uri.clone())
+pub(crate) fn original_uri(extensions: &Extensions, uri: &Uri) -> Uri {
+    extensions.get::<OriginalUri>().map_or_else(|| uri.clone(), |OriginalUri(original)| original.clone())
 }
 
 impl ResourceServer {

@@ -50,6 +50,8 @@
 //! | a scope is missing | 403 `insufficient_scope` with the scope |
 //! | the sign-in is too weak or too old (RFC 9470) | 401 `insufficient_user_authentication` with `acr_values`, `max_age` |
 //! | a token that is bound to a key, without a right proof | 401 `invalid_token` or `invalid_dpop_proof`, `WWW-Authenticate: DPoP` with `algs` |
+//! | a [`SignedRequest`] is not signed as it must be | 401 `invalid_signature` with `Accept-Signature` |
+//! | a [`RateLimit`] is reached | 429 `temporarily_unavailable` with `Retry-After` |
 //! | the provider says that a token is not good | 401 `invalid_token` |
 //! | the provider was never reached | 503 `temporarily_unavailable` with `Retry-After` |
 //!

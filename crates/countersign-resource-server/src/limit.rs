@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header::RETR
 use serde_json::json;
 use tower::{Layer, Service};
 
-use crate::{Caller, Reason, Refusal, extract::Nobody};
+use crate::{Caller, Reason, Refusal, extract::Nobody, layer::take_ready};
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -258,9 +258,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The service that was polled ready is the one to be called; its clone may not be ready.
-        let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let mut inner = take_ready(&mut self.inner);
         let limits = Arc::clone(&self.limits);
         Box::pin(async move {
             let Some(caller) = request.extensions().get::<Caller>().cloned() else {

@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt::Write as _};
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, OriginalUri, Request},
+    extract::{FromRequest, FromRequestParts as _, Request},
     response::{IntoResponse, Response},
 };
 use countersign_jose::{Algorithm, PublicJwk, sha256_of};
@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use sfv::{Dictionary, FieldType as _, InnerList, List, ListEntry, Parser, StringRef};
 use url::Url;
 
-use crate::{Caller, Refusal, TokenError};
+use crate::{Caller, Refusal, layer::original_uri};
 
 /// What a signature must cover: method, address, body, token and the proof of its key, which is good once.
 const COVERED: [&str; 5] = ["@method", "@target-uri", "content-digest", "authorization", "dpop"];
@@ -74,15 +74,34 @@ pub enum SignatureError {
     /// It is not of that key, or of another request.
     #[error("the signature is not of this request")]
     Signature,
-    /// The body cannot be read, or is too large.
+    /// The body is larger than `DefaultBodyLimit` allows.
+    #[error("the body is too large")]
+    TooLarge,
+    /// The body broke off.
     #[error("the body cannot be read")]
     Body,
 }
 
+impl SignatureError {
+    fn of_body(status: StatusCode) -> Self {
+        if status == StatusCode::PAYLOAD_TOO_LARGE { Self::TooLarge } else { Self::Body }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body => StatusCode::BAD_REQUEST,
+            _ => StatusCode::UNAUTHORIZED,
+        }
+    }
+}
+
 impl IntoResponse for SignatureError {
     fn into_response(self) -> Response {
-        let status = if self == Self::Body { StatusCode::BAD_REQUEST } else { StatusCode::UNAUTHORIZED };
-        let body = serde_json::json!({ "error": "invalid_signature", "error_description": self.to_string() });
+        let status = self.status();
+        // Without the body nobody has looked at the signature.
+        let code = if status == StatusCode::UNAUTHORIZED { "invalid_signature" } else { "invalid_request" };
+        let body = serde_json::json!({ "error": code, "error_description": self.to_string() });
         let mut response = (status, axum::Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
             let headers = response.headers_mut();
@@ -120,18 +139,18 @@ impl<S: Send + Sync> FromRequest<S> for SignedRequest {
     type Rejection = Unsigned;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Unsigned> {
-        let caller = request.extensions().get::<Caller>().cloned();
-        let caller = caller.ok_or_else(|| Unsigned::Refused(Box::new(Refusal::new(TokenError::Missing, None))))?;
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, state)
+            .await
+            .map_err(|refusal| Unsigned::Refused(Box::new(refusal)))?;
         let wrong = Unsigned::Signature;
-        let proven = request.extensions().get::<ProvenKey>().cloned().ok_or(wrong(SignatureError::NotBound))?;
-        let method = request.method().clone();
-        let original = request.extensions().get::<OriginalUri>().map(|OriginalUri(uri)| uri.clone());
-        let uri = original.unwrap_or_else(|| request.uri().clone());
-        let headers = request.headers().clone();
-        let now = caller.now();
-        let body = Bytes::from_request(request, state).await.map_err(|_| wrong(SignatureError::Body))?;
+        let proven = parts.extensions.get::<ProvenKey>().cloned().ok_or(wrong(SignatureError::NotBound))?;
+        let (method, uri, headers) =
+            (parts.method.clone(), original_uri(&parts.extensions, &parts.uri), parts.headers.clone());
+        let body = Bytes::from_request(Request::from_parts(parts, body), state).await;
+        let body = body.map_err(|rejection| wrong(SignatureError::of_body(rejection.status())))?;
         let signed = Message { method: &method, uri: &uri, headers: &headers, body: &body };
-        signed.check(&proven, now).map_err(wrong)?;
+        signed.check(&proven, caller.now()).map_err(wrong)?;
         Ok(Self { caller, body })
     }
 }

@@ -208,3 +208,15 @@ async fn a_bearer_token_signs_nothing() {
     let (status, body) = send(&api(&provider), request.body(Body::from(BODY)).unwrap()).await;
     assert!(status == 401 && body.contains("bound to a key"), "{status} {body}");
 }
+
+#[tokio::test]
+async fn what_has_nothing_to_do_with_the_signature_is_told_so() {
+    let provider = Provider::start().await;
+    let signer = Signer::new(&provider, Algorithm::ES256, "large");
+    let large = "x".repeat(3 << 20);
+    let (status, body) = send(&api(&provider), signer.with_headers("", "", "", &large)).await;
+    assert!(status == 413 && body.contains("invalid_request") && body.contains("too large"), "{status} {body}");
+    // A route without the layer is a fault of the API.
+    let forgotten = Router::new().route("/erase", post(async |_: SignedRequest| "never"));
+    assert_eq!(send(&forgotten, signer.good()).await.0, 500);
+}

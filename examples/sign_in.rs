@@ -19,6 +19,7 @@ use std::{
 };
 
 use clap::Parser;
+use josekit::jwe::{self, Dir, JweHeader};
 use openidconnect::{
     AccessToken, AccessTokenHash, AuthorizationCode, ClientId, CsrfToken, IssuerUrl, LogoutRequest, Nonce,
     OAuth2TokenResponse as _, PkceCodeChallenge, PostLogoutRedirectUrl, ProviderMetadataWithLogout, RedirectUrl,
@@ -145,15 +146,16 @@ async fn run(arguments: Arguments) -> Result<()> {
     println!("{}", serde_json::to_string_pretty(&person)?);
 
     say("Writes a journal entry with the access token, and reads it back.");
-    let journal = Journal { http: http.clone(), address: arguments.journal };
+    // A journal keeps ciphertext only. An app for people wraps this key by a passphrase and leaves it at /vault.
+    let journal = Journal { http: http.clone(), address: arguments.journal, data_key: josekit::util::random_bytes(32) };
     let text = format!("Signed in as {}.", claims.subject().as_str());
     let entry = journal.write(tokens.access_token(), &text).await?;
     let (status, read) = journal.read(tokens.access_token(), &entry).await?;
-    expect(
-        status == StatusCode::OK && read.get("body").is_some_and(|body| *body == text),
-        "the entry did not come back",
-    )?;
+    let body = read.get("body").and_then(Value::as_str).unwrap_or_default();
+    expect(status == StatusCode::OK && !body.is_empty(), "the entry did not come back")?;
     println!("{read:#}");
+    expect(journal.open(body)? == text, "the entry does not open")?;
+    println!("Only this program has its key, with which it reads: {text}");
 
     say("Refreshes the tokens.");
     let refresh = async |token: &RefreshToken| {
@@ -232,13 +234,29 @@ fn expect(condition: bool, otherwise: &str) -> Result<()> {
 struct Journal {
     http: Client,
     address: String,
+    data_key: Vec<u8>,
 }
 
 impl Journal {
+    /// Encrypts a text as the first revision of a new entry.
+    fn seal(&self, text: &str) -> Result<String> {
+        let mut header = JweHeader::new();
+        header.set_content_encryption("A256GCM");
+        header.set_token_type("journal-entry");
+        header.set_claim("entry", Some(json!(new_uuid())))?;
+        header.set_claim("revision", Some(json!(1)))?;
+        Ok(jwe::serialize_compact(text.as_bytes(), &header, &Dir.encrypter_from_bytes(&self.data_key)?)?)
+    }
+
+    fn open(&self, jwe: &str) -> Result<String> {
+        let (text, _) = jwe::deserialize_compact(jwe, &Dir.decrypter_from_bytes(&self.data_key)?)?;
+        Ok(String::from_utf8(text)?)
+    }
+
     /// Writes an entry and returns its path.
     async fn write(&self, token: &AccessToken, body: &str) -> Result<String> {
         let request = self.http.post(format!("{}/entries", self.address)).bearer_auth(token.secret());
-        let entry = json!({ "title": "Demo", "body": body }).to_string();
+        let entry = json!({ "body": self.seal(body)? }).to_string();
         let response = request.header(header::CONTENT_TYPE, "application/json").body(entry).send().await?;
         let location =
             response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -253,6 +271,18 @@ impl Journal {
         let status = response.status();
         Ok((status, serde_json::from_slice(&response.bytes().await?).unwrap_or_default()))
     }
+}
+
+/// RFC 9562 §5.4.
+fn new_uuid() -> String {
+    let mut hex: Vec<u8> =
+        josekit::util::random_bytes(16).iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect();
+    for (position, digit) in [(12, b'4'), (16, b'8')] {
+        hex.splice(position..=position, [digit]);
+    }
+    let hex = String::from_utf8_lossy(&hex);
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| hex.get(part).unwrap_or_default().to_owned());
+    parts.join("-")
 }
 
 /// Whoever opens the provider's addresses: a person with a browser, or this program in their place.

@@ -1,63 +1,48 @@
-//! What a journal consists of.
+//! An entry: a ciphertext that names itself, so that whoever can open it knows that the server did not exchange it.
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// The longest title, in characters.
-pub const MAX_TITLE: usize = 200;
+use crate::jwe::{Compact, Fault};
 
-/// One entry as its owner reads it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
+/// The `typ` of an entry (RFC 7516 §4.1.11).
+pub const TYPE: &str = "journal-entry";
+
+/// An entry as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// Its name in the address: see [`EntryId`].
+    /// See [`EntryId`].
     pub id: String,
-    /// A line for lists; may be empty.
-    pub title: String,
-    /// Whatever text the client sent, unchanged.
-    pub body: String,
-    /// When it was written.
-    pub created_at: DateTime<Utc>,
-    /// When it was last replaced.
-    pub changed_at: DateTime<Utc>,
+    /// How often it was written, from 1 on.
+    pub revision: i64,
+    /// A compact JWE; none once it was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// That it was.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
 }
 
-/// An entry as a client sends it. Other members are refused, so that nobody sets an id or an owner.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Draft {
-    /// At most [`MAX_TITLE`] characters.
-    #[serde(default)]
-    pub title: String,
-    /// Bounded by the size of the request.
-    pub body: String,
-}
-
-impl Draft {
-    /// Whether it can be kept.
-    pub fn check(&self) -> Result<(), &'static str> {
-        if self.title.chars().count() > MAX_TITLE {
-            return Err("a title has at most 200 characters");
-        }
-        if self.body.is_empty() {
-            return Err("an entry has a body");
-        }
-        Ok(())
+impl Entry {
+    /// One that is there, or without a body one that was deleted.
+    pub fn new(id: String, revision: i64, body: Option<String>) -> Self {
+        Self { id, revision, deleted: body.is_none(), body }
     }
 }
 
-/// Milliseconds since 1970 in 12 hexadecimal digits, then 20 random ones: sorts by time, and cannot be guessed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl From<Sealed> for Entry {
+    fn from(Sealed { id, revision, body }: Sealed) -> Self {
+        Self::new(id.0, revision, Some(body))
+    }
+}
+
+/// A UUID (RFC 9562 §4) in lower case, chosen by the client, since the ciphertext has to name it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct EntryId(String);
 
 impl EntryId {
-    /// A new id.
-    pub fn new(now: DateTime<Utc>, random: [u8; 10]) -> Self {
-        let time = now.timestamp_millis().clamp(0, (1 << 48) - 1);
-        Self(random.iter().fold(format!("{time:012x}"), |id, byte| format!("{id}{byte:02x}")))
-    }
-
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -70,35 +55,150 @@ impl fmt::Display for EntryId {
     }
 }
 
-/// The text is no id of ours.
+/// The text is no id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not the id of an entry")]
+#[error("the id of an entry is a UUID in lower case")]
 pub struct InvalidId;
+
+impl TryFrom<String> for EntryId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        let fits = |(position, byte)| match position {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        };
+        if text.len() == 36 && text.bytes().enumerate().all(fits) { Ok(Self(text)) } else { Err(InvalidId) }
+    }
+}
 
 impl FromStr for EntryId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let hexadecimal = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if text.len() == 32 && hexadecimal { Ok(Self(text.to_owned())) } else { Err(InvalidId) }
+        text.to_owned().try_into()
+    }
+}
+
+/// A ciphertext that is fit to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Which entry it says it is.
+    pub id: EntryId,
+    /// Which revision of it, from 1 on.
+    pub revision: i64,
+    /// The compact JWE itself.
+    pub body: String,
+}
+
+/// Everything that stands in the header of an entry. It is readable for everybody, so nothing else may stand there.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    enc: String,
+    typ: String,
+    entry: EntryId,
+    revision: i64,
+}
+
+/// Why a body is refused. The message is what the client may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEntry {
+    /// Plaintext, for example.
+    #[error("an entry is a compact JWE, since this journal keeps ciphertext only: {0}")]
+    NotJwe(#[from] Fault),
+    /// Another way to encrypt, or another type.
+    #[error(
+        "the header of an entry is {{\"alg\":\"dir\",\"enc\":\"A256GCM\",\"typ\":\"journal-entry\",\"entry\":UUID,\"revision\":NUMBER}}"
+    )]
+    Header,
+    /// With `dir` there is none (RFC 7518 §4.5).
+    #[error("with alg dir, the second part of the JWE is empty")]
+    EncryptedKey,
+}
+
+impl Sealed {
+    /// Checks all that can be checked without the key.
+    pub fn parse(body: String) -> Result<Self, InvalidEntry> {
+        let Compact { header, encrypted_key, .. } = Compact::<Header>::parse(&body).map_err(|fault| match fault {
+            Fault::Header => InvalidEntry::Header,
+            other => InvalidEntry::NotJwe(other),
+        })?;
+        let Header { alg, enc, typ, entry, revision } = header;
+        if (alg.as_str(), enc.as_str(), typ.as_str()) != ("dir", "A256GCM", TYPE) || revision < 1 {
+            return Err(InvalidEntry::Header);
+        }
+        if encrypted_key != 0 {
+            return Err(InvalidEntry::EncryptedKey);
+        }
+        Ok(Self { id: entry, revision, body })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
     use super::*;
 
+    const ID: &str = "0191d6a4-7e2b-7c10-9a55-8c7f0d1e2f30";
+
+    fn sealed(header: &str, key: usize) -> Result<Sealed, InvalidEntry> {
+        let part = |length| URL_SAFE_NO_PAD.encode(vec![1; length]);
+        Sealed::parse([URL_SAFE_NO_PAD.encode(header), part(key), part(12), part(50), part(16)].join("."))
+    }
+
+    fn header(changed: &str) -> String {
+        format!(r#"{{"alg":"dir","enc":"A256GCM","typ":"journal-entry","entry":"{ID}","revision":1{changed}}}"#)
+    }
+
     #[test]
-    fn ids_sort_by_time_and_read_as_they_are_written() {
-        let at = |millis| EntryId::new(DateTime::from_timestamp_millis(millis).unwrap(), [0xff; 10]);
-        let (early, late) = (at(1_800_000_000_000), at(1_800_000_000_001));
-        assert!(early.as_str() < late.as_str());
-        assert_eq!(early.as_str().parse(), Ok(early));
+    fn a_ciphertext_names_its_entry_and_revision() {
+        let found = sealed(&header(""), 0).unwrap();
+        assert_eq!((found.id.as_str(), found.revision), (ID, 1));
+    }
+
+    #[test]
+    fn another_header_is_refused() {
+        for wrong in [
+            header(r#","title":"Monday""#),
+            header(r#","zip":"DEF""#),
+            header(r#","crit":[]"#),
+            header(r#","revision":2"#),
+            header("").replace("A256GCM", "A128GCM"),
+            header("").replace(r#""dir""#, r#""A256KW""#),
+            header("").replace("journal-entry", "JWT"),
+            header("").replace(r#""typ":"journal-entry","#, ""),
+            header("").replace(":1}", ":0}"),
+            header("").replace(":1}", ":-1}"),
+            header("").replace(":1}", ":1.5}"),
+            header("").replace(":1}", r#":"1"}"#),
+            header("").replace(":1}", ":9223372036854775808}"),
+            header("").replace(ID, &ID.to_uppercase()),
+            header("").replace(ID, "1"),
+            "[]".to_owned(),
+            "null".to_owned(),
+        ] {
+            assert_eq!(sealed(&wrong, 0), Err(InvalidEntry::Header), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_key_is_nowhere_in_it() {
+        assert_eq!(sealed(&header(""), 40), Err(InvalidEntry::EncryptedKey));
+    }
+
+    #[test]
+    fn plaintext_is_told_what_is_kept_here() {
+        let refused = Sealed::parse("It rained all day.".to_owned()).unwrap_err();
+        assert!(refused.to_string().starts_with("an entry is a compact JWE, since this journal keeps ciphertext only"));
     }
 
     #[test]
     fn other_texts_are_no_ids() {
-        for text in ["", "1", "G0000000000000000000000000000000", "../../etc/passwd", &"a".repeat(33), &"é".repeat(16)]
+        let long = format!("{ID}0");
+        for text in ["", "1", "../../etc/passwd", &ID.replace('-', ""), &ID.replace('a', "g"), &long, &"é".repeat(18)]
         {
             assert_eq!(text.parse::<EntryId>(), Err(InvalidId), "{text}");
         }

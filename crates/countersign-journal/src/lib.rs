@@ -1,20 +1,23 @@
-//! The example API of Countersign: people keep a journal, and their apps read and write it with access tokens.
+//! The example API of Countersign: people keep a journal, and their apps read and write it with access tokens. What it keeps is
+//! ciphertext, and the keys are not here.
 //!
 //! | module | what it tells |
 //! |---|---|
 //! | [`settings`] | flags and environment |
 //! | [`api`] | the addresses and what each does |
-//! | [`entry`] | an entry, and what a client may send |
+//! | [`entry`], [`vault`] | what a client may send: encrypted entries, and the key to them in wrappings that only its owner can open |
+//! | [`jwe`] | what can be seen of a ciphertext without its key |
+//! | [`access`] | who did what |
 //! | [`store`] | SQLite |
 //! | [`error`] | every answer that is not a success |
-//! | [`clock`], [`random`] | the only places that read the time and make random bytes |
-//!
-//! Entries are stored as they are sent. The README says what that means.
+//! | [`clock`] | the only place that reads the time |
 
+pub mod access;
 pub mod api;
 pub mod clock;
 pub mod entry;
 pub mod error;
-pub mod random;
+pub mod jwe;
 pub mod settings;
 pub mod store;
+pub mod vault;

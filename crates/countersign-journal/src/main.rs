@@ -2,14 +2,15 @@
 
 use std::{error::Error, io::IsTerminal as _, process::ExitCode, sync::Arc};
 
+use chrono::TimeDelta;
 use clap::Parser as _;
 use countersign_journal::{
     api::{self, Journal},
-    clock::SystemClock,
+    clock::{Clock as _, SystemClock},
     settings::Settings,
     store::Store,
 };
-use tokio::{net::TcpListener, signal};
+use tokio::{net::TcpListener, signal, time};
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
@@ -31,7 +32,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let store = Store::open(&settings.database)
         .await
         .map_err(|error| format!("the database {} cannot be opened: {error}", settings.database.display()))?;
-    let app = api::router(Journal { store: store.clone(), clock: Arc::new(SystemClock) }, &tokens);
+    let app = api::router(Journal::new(store.clone(), Arc::new(SystemClock), &settings), &tokens);
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|error| format!("{} cannot be listened on: {error}", settings.listen))?;
@@ -39,9 +40,28 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
 
     // So that the first caller need not wait. The provider may also come later.
     tokio::spawn(async move { tokens.ready().await });
+    tokio::spawn(sweep(store.clone(), TimeDelta::days(settings.access_days.into())));
     axum::serve(listener, app).with_graceful_shutdown(asked_to_stop()).await?;
     store.close().await;
     Ok(())
+}
+
+/// Forgets once an hour who did what too long ago.
+async fn sweep(store: Store, age: TimeDelta) {
+    let mut hourly = time::interval(time::Duration::from_hours(1));
+    loop {
+        hourly.tick().await;
+        let swept = async {
+            let mut tx = store.begin().await?;
+            let swept = tx.sweep_accesses(SystemClock.now() - age).await?;
+            tx.commit().await.map(|()| swept)
+        };
+        match swept.await {
+            Ok(0) => {}
+            Ok(accesses) => tracing::info!(accesses, "accesses of long ago are forgotten"),
+            Err(error) => tracing::warn!(%error, "accesses of long ago cannot be swept"),
+        }
+    }
 }
 
 async fn asked_to_stop() {

@@ -3,11 +3,11 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
-use countersign_resource_server::{BuildError, RequiredScope as _, ResourceServer};
+use countersign_resource_server::{BuildError, Builder, ResourceServer};
 
-use crate::api::{JournalRead, JournalWrite};
+use crate::api;
 
-/// The example API of Countersign: a journal.
+/// The example API of Countersign: a journal that keeps ciphertext only.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "countersign-journal", version)]
 pub struct Settings {
@@ -17,12 +17,24 @@ pub struct Settings {
     /// The provider, exactly as its own setting `issuer` says.
     #[arg(long, env = "JOURNAL_ISSUER", default_value = "http://localhost:8080")]
     pub issuer: String,
-    /// The address under which this API is registered at the provider.
+    /// The address under which this API is registered at the provider, and under which browsers find its page.
     #[arg(long, env = "JOURNAL_AUDIENCE", default_value = "http://localhost:8081")]
     pub audience: String,
+    /// As which client the page signs people in.
+    #[arg(long, env = "JOURNAL_CLIENT_ID", default_value = "journal-web")]
+    pub client_id: String,
+    /// The `acr` of a sign-in with a second factor, which reading or deleting everything at once takes.
+    #[arg(long, env = "JOURNAL_ACR", default_value = "urn:countersign:acr:mfa")]
+    pub acr: String,
     /// The SQLite file; it is made if need be.
     #[arg(long, env = "JOURNAL_DATABASE", default_value = "data/journal.db")]
     pub database: PathBuf,
+    /// For how many days it is remembered who read or changed what.
+    #[arg(long, env = "JOURNAL_ACCESS_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..))]
+    pub access_days: u16,
+    /// The folder of the page, as npm builds it.
+    #[arg(long, env = "JOURNAL_WEB", default_value = "crates/countersign-journal/web/dist")]
+    pub web: PathBuf,
     /// Certificate authorities to trust besides the system's, as PEM.
     #[arg(long, env = "JOURNAL_CA_FILE")]
     pub ca_file: Option<PathBuf>,
@@ -31,11 +43,15 @@ pub struct Settings {
 impl Settings {
     /// What decides whom to trust.
     pub fn tokens(&self) -> Result<ResourceServer, BuildError> {
-        let mut builder = ResourceServer::builder(&self.issuer, &self.audience)
-            .publish_metadata([JournalRead::SCOPE, JournalWrite::SCOPE]);
-        if let Some(file) = &self.ca_file {
-            builder = builder.ca_file(file);
+        self.builder().build()
+    }
+
+    /// The same, to be changed further.
+    pub fn builder(&self) -> Builder {
+        let builder = ResourceServer::builder(&self.issuer, &self.audience).publish_metadata(api::scopes());
+        match &self.ca_file {
+            Some(file) => builder.ca_file(file),
+            None => builder,
         }
-        builder.build()
     }
 }

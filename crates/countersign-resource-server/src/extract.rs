@@ -37,10 +37,9 @@ impl Caller {
     }
 
     /// The `sub` of the person on whose behalf the call is made; none for a client that calls on its own behalf
-    /// (`client_credentials`), whose `sub` is the client itself and must never be taken for a person (RFC 9068 §5).
+    /// (`client_credentials`), whose `sub` is the client itself and must never be taken for a person (RFC 9068 §2.2, §5).
     pub fn person(&self) -> Option<&str> {
-        let of_a_person = self.claims.gid.is_some() && self.claims.sub != self.claims.client_id.as_str();
-        of_a_person.then_some(self.claims.sub.as_str())
+        (self.claims.sub != self.claims.client_id.as_str()).then_some(self.claims.sub.as_str())
     }
 
     /// Asks for more than validity. The error is the answer to return: 403 for scopes, 401 for the sign-in.

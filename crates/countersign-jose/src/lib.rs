@@ -39,4 +39,4 @@ pub use jwk::{MAX_JWK_BYTES, PublicJwk};
 pub use jwk_set::{JwkSet, MAX_JWK_SET_BYTES, MAX_KEYS};
 pub use key::{KeyError, PrivateKey};
 pub use sign::{SignError, Signer};
-pub use verify::{JwsError, MAX_JWS_BYTES, Unverified, Verifier};
+pub use verify::{JwsError, MAX_JWS_BYTES, Unverified, Verifier, reread};

@@ -1,5 +1,7 @@
 //! Where the token stands in a request, and how it is presented: in the `Authorization` header, and nowhere else.
 
+use std::sync::Arc;
+
 use countersign_jose::MAX_JWS_BYTES;
 use http::{HeaderMap, Uri, header::AUTHORIZATION};
 
@@ -18,7 +20,7 @@ pub(crate) enum Scheme {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Presented {
     pub scheme: Scheme,
-    pub token: String,
+    pub token: Arc<str>,
 }
 
 impl std::fmt::Debug for Presented {
@@ -57,7 +59,7 @@ pub(crate) fn read(headers: &HeaderMap, uri: &Uri) -> Result<Presented, TokenErr
         return Err(TokenError::Malformed);
     }
     let token = std::str::from_utf8(token).map_err(|_| TokenError::Malformed)?;
-    Ok(Presented { scheme, token: token.to_owned() })
+    Ok(Presented { scheme, token: token.into() })
 }
 
 fn names_access_token(query: &str) -> bool {
@@ -77,7 +79,7 @@ mod tests {
     use super::*;
 
     fn read(headers: &[&[u8]], uri: &'static str) -> Result<String, TokenError> {
-        presented(headers, uri).map(|presented| presented.token)
+        presented(headers, uri).map(|presented| presented.token.to_string())
     }
 
     fn presented(headers: &[&[u8]], uri: &'static str) -> Result<Presented, TokenError> {
@@ -98,7 +100,7 @@ mod tests {
     #[test]
     fn a_token_may_come_with_a_proof() {
         for value in ["DPoP a.b.c", "dpop a.b.c"] {
-            let expected = Presented { scheme: Scheme::Dpop, token: "a.b.c".to_owned() };
+            let expected = Presented { scheme: Scheme::Dpop, token: "a.b.c".into() };
             assert_eq!(presented(&[value.as_bytes()], "/"), Ok(expected));
         }
     }

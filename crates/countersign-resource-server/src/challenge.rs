@@ -2,16 +2,12 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
-use axum::{
-    Json,
-    response::{IntoResponse, Response},
-};
 use countersign_types::ErrorCode;
 use http::{
-    HeaderValue, StatusCode,
-    header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    HeaderValue, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{Shortfall, TokenError, proof};
 
@@ -21,6 +17,8 @@ pub struct Refusal {
     reason: Reason,
     /// Where RFC 9728 metadata is published, if it is.
     metadata_url: Option<Arc<str>>,
+    /// Whether it came with a token that is bound to a key: then the next one must be, too.
+    bound: bool,
 }
 
 /// Why a request does not pass.
@@ -40,7 +38,11 @@ pub enum Reason {
 
 impl Refusal {
     pub(crate) fn new(reason: impl Into<Reason>, metadata_url: Option<Arc<str>>) -> Self {
-        Self { reason: reason.into(), metadata_url }
+        Self { reason: reason.into(), metadata_url, bound: false }
+    }
+
+    pub(crate) fn of_bound_token(self, bound: bool) -> Self {
+        Self { bound, ..self }
     }
 
     /// Why, for logs and for answers of another form.
@@ -66,8 +68,9 @@ impl Refusal {
 
     /// The `WWW-Authenticate` header; none where no other token would help.
     pub fn challenge(&self) -> Option<HeaderValue> {
-        let is_about_proof = matches!(self.reason, Reason::Token(error) if error.is_about_proof());
-        let mut challenge = Challenge::of(if is_about_proof { "DPoP" } else { "Bearer" });
+        // RFC 9449 §7.1.
+        let with_proof = self.bound || matches!(self.reason, Reason::Token(error) if error.is_about_proof());
+        let mut challenge = Challenge::of(if with_proof { "DPoP" } else { "Bearer" });
         match &self.reason {
             Reason::NoLayer
             | Reason::Token(
@@ -97,7 +100,7 @@ impl Refusal {
         if let Some(url) = &self.metadata_url {
             challenge.parameter("resource_metadata", url);
         }
-        if is_about_proof {
+        if with_proof {
             challenge.parameter("algs", &algorithms());
         }
         HeaderValue::from_str(&challenge.text).ok()
@@ -122,20 +125,15 @@ impl std::fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let mut response = match self.code() {
-            Some(code) => {
-                Json(json!({ "error": code.as_str(), "error_description": self.reason.to_string() })).into_response()
-            }
-            None => ().into_response(),
-        };
-        *response.status_mut() = self.status();
-        if let Some(challenge) = self.challenge() {
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        }
-        if let Some(challenge) = self.other_challenge() {
-            response.headers_mut().append(WWW_AUTHENTICATE, challenge);
+impl Refusal {
+    /// The whole answer, for whatever body a service has.
+    pub fn into_http<B: From<String>>(self) -> Response<B> {
+        let body =
+            self.code().map(|code| json!({ "error": code.as_str(), "error_description": self.reason.to_string() }));
+        let mut response = answer(self.status(), body.as_ref());
+        let headers = response.headers_mut();
+        for challenge in [self.challenge(), self.other_challenge()].into_iter().flatten() {
+            headers.append(WWW_AUTHENTICATE, challenge);
         }
         let retry_after = match self.reason {
             Reason::Token(TokenError::KeysUnavailable { retry_after }) => Some(retry_after),
@@ -143,10 +141,27 @@ impl IntoResponse for Refusal {
             Reason::Token(_) | Reason::Shortfall(_) | Reason::NoLayer => None,
         };
         if let Some(seconds) = retry_after {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
+}
+
+#[cfg(feature = "axum")]
+impl axum::response::IntoResponse for Refusal {
+    fn into_response(self) -> axum::response::Response {
+        self.into_http()
+    }
+}
+
+/// An answer with a JSON body, or with none.
+pub(crate) fn answer<B: From<String>>(status: StatusCode, body: Option<&Value>) -> Response<B> {
+    let mut response = Response::new(B::from(body.map_or_else(String::new, Value::to_string)));
+    *response.status_mut() = status;
+    if body.is_some() {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    response
 }
 
 /// By what proofs may be signed (RFC 9449 §7.1).
@@ -192,6 +207,14 @@ mod tests {
             challenge(TokenError::Expired),
             r#"Bearer error="invalid_token", error_description="the access token has expired""#
         );
+    }
+
+    #[test]
+    fn whoever_has_a_bound_token_is_asked_for_another_of_the_kind() {
+        let shortfall = Shortfall::Scope { needed: "a".to_owned() };
+        let text = Refusal::new(shortfall, None).of_bound_token(true).challenge().unwrap();
+        let text = text.to_str().unwrap();
+        assert!(text.starts_with("DPoP error=\"insufficient_scope\"") && text.contains("algs=\"ES256"), "{text}");
     }
 
     #[test]

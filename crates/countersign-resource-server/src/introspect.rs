@@ -9,11 +9,13 @@ use std::{
 
 use countersign_jose::token_digest;
 use countersign_types::AccessTokenClaims;
+use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 use url::{Url, form_urlencoded::byte_serialize};
 
 use crate::{
     TokenError,
+    caller::{Accepted, Whole},
     clock::passed,
     provider::{FetchError, Provider},
 };
@@ -34,7 +36,7 @@ pub(crate) struct Introspection {
 }
 
 /// What the provider said, and until when that counts.
-type Answer = (Arc<AccessTokenClaims>, i64);
+type Answer = (Accepted, i64);
 
 impl fmt::Debug for Introspection {
     /// Without the secret.
@@ -58,7 +60,7 @@ impl Introspection {
         provider: &Provider,
         (token, issuer): (&str, &str),
         now: i64,
-    ) -> Result<Arc<AccessTokenClaims>, TokenError> {
+    ) -> Result<Accepted, TokenError> {
         let digest = token_digest(token);
         if let Some(known) = self.remembered(&digest, now) {
             return Ok(known);
@@ -70,9 +72,9 @@ impl Introspection {
         if answer.get("active") != Some(&Value::Bool(true)) {
             return Err(TokenError::Inactive);
         }
-        let claims = Arc::new(read(answer, issuer, now)?);
-        self.remember(digest, claims.clone(), now);
-        Ok(claims)
+        let accepted = read(answer, issuer, now)?;
+        self.remember(digest, accepted.clone(), now);
+        Ok(accepted)
     }
 
     async fn send(&self, provider: &Provider, token: &str, now: i64) -> Result<Map<String, Value>, FetchError> {
@@ -80,35 +82,36 @@ impl Introspection {
         let address = if let Some((address, _)) = known.filter(|(_, at)| !passed(*at, now, ADDRESS_FOR)) {
             address
         } else {
-            let found = provider.discover().await?.introspection.ok_or(FetchError::NoIntrospection)?;
+            let found = provider.introspection_endpoint().await?;
             *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some((found.clone(), now));
             found
         };
         provider.post(&address, &self.authorization, &[("token", token), ("token_type_hint", "access_token")]).await
     }
 
-    fn remembered(&self, digest: &[u8; 32], now: i64) -> Option<Arc<AccessTokenClaims>> {
+    fn remembered(&self, digest: &[u8; 32], now: i64) -> Option<Accepted> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.get(digest).filter(|(_, until)| now < *until).map(|(claims, _)| claims.clone())
+        answers.get(digest).filter(|(_, until)| now < *until).map(|(accepted, _)| accepted.clone())
     }
 
-    fn remember(&self, digest: [u8; 32], claims: Arc<AccessTokenClaims>, now: i64) {
-        let until = now.saturating_add(self.answer_for).min(claims.exp);
+    fn remember(&self, digest: [u8; 32], accepted: Accepted, now: i64) {
+        let until = now.saturating_add(self.answer_for).min(accepted.claims.exp);
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if answers.len() >= MOST {
             answers.retain(|_, (_, until)| now < *until);
         }
         // Without room it is asked for again.
         if answers.len() < MOST && now < until {
-            answers.insert(digest, (claims, until));
+            answers.insert(digest, (accepted, until));
         }
     }
 }
 
 /// RFC 7662 §2.2: nearly everything may be left out. What a token cannot be judged without must be there.
-fn read(mut answer: Map<String, Value>, issuer: &str, now: i64) -> Result<AccessTokenClaims, TokenError> {
+fn read(mut answer: Map<String, Value>, issuer: &str, now: i64) -> Result<Accepted, TokenError> {
     answer.entry("iss").or_insert_with(|| json!(issuer));
     answer.entry("iat").or_insert_with(|| json!(now));
     answer.entry("jti").or_insert_with(|| json!("none"));
-    serde_json::from_value(Value::Object(answer)).map_err(|_| TokenError::Claims)
+    let claims = AccessTokenClaims::deserialize(&answer).map_err(|_| TokenError::Claims)?;
+    Ok(Accepted { claims: Arc::new(claims), whole: Whole::Answer(Arc::new(answer)) })
 }

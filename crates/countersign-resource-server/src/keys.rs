@@ -115,28 +115,39 @@ impl Keys {
     /// A key set that knows this key, after asking the provider if need be.
     pub async fn knowing(self: &Arc<Self>, kid: &str, algorithm: Algorithm) -> Result<Arc<KeySet>, TokenError> {
         let now = self.clock.now();
-        // What the provider has said for too long nobody can rely on: it may have withdrawn the key long ago.
-        let is_usable = |set: &Arc<KeySet>| !passed(set.fetched_at, now, set.max_age.saturating_add(self.stale_for));
-        let knows = |set: &Arc<KeySet>| set.verifier(kid, algorithm).is_some() && is_usable(set);
-        if let Some(set) = self.current().filter(knows) {
-            if !passed(set.fetched_at, now, set.max_age) {
-                return Ok(set);
-            }
-            // After long idleness one request waits, so that a key that was withdrawn meanwhile is not used once more.
-            // Nobody waits again for a provider that did not answer.
-            let idle = passed(set.fetched_at, now, set.max_age.saturating_mul(2));
-            if !idle || self.state.last_failed.load(Ordering::Relaxed) {
-                self.refresh_in_background();
-                return Ok(set);
-            }
+        let knows = |set: &Arc<KeySet>| set.verifier(kid, algorithm).is_some();
+        if let Some(set) = self.at_hand(knows) {
+            return Ok(set);
         }
         self.refresh().await;
         match self.current() {
-            Some(set) if knows(&set) => Ok(set),
+            Some(set) if knows(&set) && self.is_usable(&set, now) => Ok(set),
             Some(_) if !self.state.last_failed.load(Ordering::Relaxed) => Err(TokenError::UnknownKey),
             // The key may be one that we would know if only the provider had answered.
             _ => Err(TokenError::KeysUnavailable { retry_after: self.retry_after() }),
         }
+    }
+
+    /// The key set that there is, if it is the one that is looked for and need not be asked for again first.
+    pub fn at_hand(self: &Arc<Self>, is_it: impl Fn(&Arc<KeySet>) -> bool) -> Option<Arc<KeySet>> {
+        let now = self.clock.now();
+        let set = self.current().filter(|set| is_it(set) && self.is_usable(set, now))?;
+        if !passed(set.fetched_at, now, set.max_age) {
+            return Some(set);
+        }
+        // After long idleness one request waits, so that a key that was withdrawn meanwhile is not used once more.
+        // Nobody waits again for a provider that did not answer.
+        let idle = passed(set.fetched_at, now, set.max_age.saturating_mul(2));
+        if idle && !self.state.last_failed.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.refresh_in_background();
+        Some(set)
+    }
+
+    /// What the provider has said for too long nobody can rely on: it may have withdrawn the key long ago.
+    fn is_usable(&self, set: &KeySet, now: i64) -> bool {
+        !passed(set.fetched_at, now, set.max_age.saturating_add(self.stale_for))
     }
 
     /// Makes sure that there are keys.

@@ -6,22 +6,17 @@ use std::{
     task::{Context, Poll},
 };
 
-use axum::{
-    extract::OriginalUri,
-    response::{IntoResponse, Response},
-};
-use http::{Extensions, Request, Uri};
+use http::{Extensions, Request, Response, Uri};
 use tower::{Layer, Service};
 
 use crate::{
     Caller, Refusal, ResourceServer, TokenError,
     bearer::{self, Presented},
-    extract::Nobody,
-    proof::Proof,
-    signature::ProvenKey,
+    caller::Nobody,
+    proof::{Proof, ProvenKey},
 };
 
-/// Made by [`ResourceServer::layer`].
+/// Made by [`ResourceServer::layer`], for every tower service of HTTP whose bodies can be made of text, as those of axum can.
 #[derive(Clone, Debug)]
 pub struct TokenLayer {
     server: ResourceServer,
@@ -35,8 +30,10 @@ pub(crate) enum By {
     /// Its signature.
     Signature,
     /// Its signature, and then the provider.
+    #[cfg(feature = "introspection")]
     Both,
     /// The provider.
+    #[cfg(feature = "introspection")]
     Provider,
 }
 
@@ -53,6 +50,7 @@ impl TokenLayer {
 
     /// Asks the provider, too, whether a token is good right now (RFC 7662): for what one that was revoked a minute ago must not open.
     /// Needs [`Builder::introspection`](crate::Builder::introspection); without, nothing passes.
+    #[cfg(feature = "introspection")]
     #[must_use]
     pub fn confirmed(self) -> Self {
         Self { by: By::Both, ..self }
@@ -60,6 +58,7 @@ impl TokenLayer {
 
     /// Asks the provider alone: for tokens that say nothing by themselves. Needs
     /// [`Builder::introspection`](crate::Builder::introspection); without, nothing passes.
+    #[cfg(feature = "introspection")]
     #[must_use]
     pub fn introspected(self) -> Self {
         Self { by: By::Provider, ..self }
@@ -83,16 +82,16 @@ pub struct TokenService<S> {
     optional: bool,
 }
 
-impl<S, B> Service<Request<B>> for TokenService<S>
+impl<S, B, R> Service<Request<B>> for TokenService<S>
 where
-    S: Service<Request<B>> + Clone + Send + 'static,
-    S::Response: IntoResponse,
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
     B: Send + 'static,
+    R: From<String>,
 {
-    type Response = Response;
+    type Response = Response<R>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -107,7 +106,7 @@ where
         Box::pin(async move {
             if may_be_nobody {
                 request.extensions_mut().insert(Nobody(server));
-                return inner.call(request).await.map(IntoResponse::into_response);
+                return inner.call(request).await;
             }
             match server.caller(presented, &proof, by).await {
                 Ok((caller, proven)) => {
@@ -115,9 +114,9 @@ where
                     if let Some(proven) = proven {
                         request.extensions_mut().insert(proven);
                     }
-                    inner.call(request).await.map(IntoResponse::into_response)
+                    inner.call(request).await
                 }
-                Err(refusal) => Ok(refusal.into_response()),
+                Err(refusal) => Ok(refusal.into_http()),
             }
         })
     }
@@ -130,8 +129,15 @@ pub(crate) fn take_ready<S: Clone>(service: &mut S) -> S {
 }
 
 /// The address as it was before a nested router took its part of it.
+#[cfg(feature = "axum")]
 pub(crate) fn original_uri(extensions: &Extensions, uri: &Uri) -> Uri {
+    use axum::extract::OriginalUri;
     extensions.get::<OriginalUri>().map_or_else(|| uri.clone(), |OriginalUri(original)| original.clone())
+}
+
+#[cfg(not(feature = "axum"))]
+pub(crate) fn original_uri(_: &Extensions, uri: &Uri) -> Uri {
+    uri.clone()
 }
 
 impl ResourceServer {
@@ -142,11 +148,11 @@ impl ResourceServer {
         by: By,
     ) -> Result<(Caller, Option<ProvenKey>), Refusal> {
         let outcome = match presented {
-            Ok(presented) => self.validate_presented(&presented, proof, by).await,
+            Ok(presented) => self.validate_presented(presented, proof, by).await,
             Err(error) => Err(error),
         };
         match outcome {
-            Ok((claims, proven)) => Ok((Caller::new(claims, self.clone()), proven)),
+            Ok((accepted, proven)) => Ok((Caller::new(accepted, self.clone()), proven)),
             Err(error) => {
                 tracing::debug!(%error, "request refused");
                 Err(self.refusal(error))

@@ -70,6 +70,18 @@
 //!   would make them bearer tokens again, which is what their client wanted to prevent.
 //! * Tokens in the form body or in the query (RFC 6750 §2.2, §2.3) are not accepted.
 //!
+//! # Features
+//!
+//! | feature | what it brings |
+//! |---|---|
+//! | `axum` (default) | extractors ([`Caller`], [`Authorized`], [`AccessToken`]) for axum 0.8 and [`ResourceServer::metadata_router`]; without it, the layers guard every tower service of HTTP, whose handlers find the caller by [`Caller::of`] |
+//! | `introspection` | [`TokenLayer::confirmed`] and [`TokenLayer::introspected`] |
+//! | `signatures` | [`SignedRequest`] |
+//! | `redis` | [`RedisStore`] |
+//!
+//! The oldest Rust that compiles it is 1.94; a newer one is asked for in a minor version, and told in the changelog. There is no `unsafe` in
+//! it, and no input makes it panic: that is fuzzed.
+//!
 //! # Keys
 //!
 //! Fetched from `{issuer}/.well-known/openid-configuration` and the `jwks_uri` in it, at the first request or by
@@ -91,6 +103,7 @@
 //! | module | what it tells |
 //! |---|---|
 //! | `server` | [`ResourceServer`] and its settings |
+//! | `caller` | who calls ([`Caller`]) |
 //! | `bearer` | where a token stands in a request |
 //! | `proof`, `replay` | tokens that are bound to a key ([`ReplayGuard`]) |
 //! | `signature` | requests that are signed as a whole ([`SignedRequest`]) |
@@ -98,7 +111,7 @@
 //! | `require` | what an endpoint asks beyond that ([`Require`], [`Shortfall`]) |
 //! | `keys` | the provider's keys, kept ready |
 //! | `provider` | fetching them |
-//! | `layer`, `extract` | tower and axum |
+//! | `layer`, `extract` | tower and axum ([`Authorized`], [`AccessToken`]) |
 //! | `limit` | how often one caller may ask ([`RateLimit`]) |
 //! | `redis_store` | what several machines remember together, with the feature `redis` |
 //! | `introspect` | asking the provider whether a token is good right now |
@@ -109,9 +122,12 @@
 
 mod bearer;
 mod cache;
+mod caller;
 mod challenge;
 mod clock;
+#[cfg(feature = "axum")]
 mod extract;
+#[cfg(feature = "introspection")]
 mod introspect;
 mod keys;
 mod layer;
@@ -124,22 +140,26 @@ mod redis_store;
 mod replay;
 mod require;
 mod server;
+#[cfg(feature = "signatures")]
 mod signature;
 mod validate;
 
+pub use caller::Caller;
 pub use challenge::{Reason, Refusal};
 pub use clock::{Clock, SystemClock};
 pub use countersign_jose::Algorithm;
 pub use countersign_types::dpop::ProofError;
 pub use countersign_types::{AccessTokenClaims, ErrorCode, Scope, ScopeSet};
-pub use extract::{Authorized, Caller, RequiredScope, is_scope_list};
+#[cfg(feature = "axum")]
+pub use extract::{AccessToken, Authorized};
 pub use layer::{TokenLayer, TokenService};
 pub use limit::{Quota, RateLimit, RateLimitService, RateStore, Standing};
 #[cfg(feature = "redis")]
 pub use redis_store::RedisStore;
 pub use replay::{FirstUse, Lifespan, MemoryReplayGuard, ReplayGuard};
-pub use require::{Require, Shortfall};
+pub use require::{Require, RequireService, RequiredScope, Shortfall, is_scope_list};
 pub use server::{BuildError, Builder, ResourceServer};
+#[cfg(feature = "signatures")]
 pub use signature::{SignatureError, SignedRequest, Unsigned};
 pub use validate::TokenError;
 

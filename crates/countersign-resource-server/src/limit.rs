@@ -10,16 +10,12 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Json,
-    response::{IntoResponse, Response},
-};
 use countersign_types::ErrorCode;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header::RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::RETRY_AFTER};
 use serde_json::json;
 use tower::{Layer, Service};
 
-use crate::{Caller, Reason, Refusal, extract::Nobody, layer::take_ready};
+use crate::{Caller, caller::Nobody, challenge::answer, layer::take_ready};
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -218,11 +214,11 @@ impl Limits {
     }
 }
 
-fn too_many(reset: u32) -> Response {
+fn too_many<B: From<String>>(reset: u32) -> Response<B> {
     let code = ErrorCode::TemporarilyUnavailable.as_str();
     let description = "too many requests: try again when Retry-After says so";
-    let body = Json(json!({ "error": code, "error_description": description }));
-    let mut response = (StatusCode::TOO_MANY_REQUESTS, body).into_response();
+    let body = json!({ "error": code, "error_description": description });
+    let mut response = answer(StatusCode::TOO_MANY_REQUESTS, Some(&body));
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(reset));
     response
 }
@@ -242,16 +238,16 @@ pub struct RateLimitService<S> {
     limits: Arc<Limits>,
 }
 
-impl<S, B> Service<Request<B>> for RateLimitService<S>
+impl<S, B, R> Service<Request<B>> for RateLimitService<S>
 where
-    S: Service<Request<B>> + Clone + Send + 'static,
-    S::Response: IntoResponse,
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
     B: Send + 'static,
+    R: From<String>,
 {
-    type Response = Response;
+    type Response = Response<R>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -261,16 +257,15 @@ where
         let mut inner = take_ready(&mut self.inner);
         let limits = Arc::clone(&self.limits);
         Box::pin(async move {
-            let Some(caller) = request.extensions().get::<Caller>().cloned() else {
-                if request.extensions().get::<Nobody>().is_some() {
-                    return inner.call(request).await.map(IntoResponse::into_response);
-                }
-                tracing::error!("a RateLimit is not inside of ResourceServer::layer(); every call is refused");
-                return Ok(Refusal::new(Reason::NoLayer, None).into_response());
+            if request.extensions().get::<Nobody>().is_some() {
+                return inner.call(request).await;
+            }
+            let caller = match Caller::of(request.extensions()) {
+                Ok(caller) => caller,
+                Err(refusal) => return Ok(refusal.into_http()),
             };
             let (quota, standing) = limits.count(&caller).await;
-            let mut response =
-                if standing.passes { inner.call(request).await?.into_response() } else { too_many(standing.reset) };
+            let mut response = if standing.passes { inner.call(request).await? } else { too_many(standing.reset) };
             limits.tell(quota, standing, response.headers_mut());
             Ok(response)
         })

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::{Router, routing::get};
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::json;
 use url::Url;
 
@@ -15,8 +13,8 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 #[derive(Debug)]
 pub(crate) struct Metadata {
     pub url: Arc<str>,
-    path: String,
-    document: String,
+    pub path: String,
+    pub document: String,
 }
 
 impl Metadata {
@@ -40,7 +38,9 @@ impl Metadata {
     }
 
     /// Serves the document to everyone, browser apps of any origin included: it holds nothing that is secret.
-    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
+    #[cfg(feature = "axum")]
+    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> axum::Router<S> {
+        use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
         let document = self.document.clone();
         let headers = [
             (CONTENT_TYPE, "application/json"),
@@ -48,7 +48,8 @@ impl Metadata {
             (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         ];
         // A resource's path is text, not a pattern: without this, a segment like `:x` would be refused by a panic.
-        Router::new().without_v07_checks().route(&self.path, get(move || async move { (headers, document) }))
+        let serve = axum::routing::get(move || async move { (headers, document) });
+        axum::Router::new().without_v07_checks().route(&self.path, serve)
     }
 }
 

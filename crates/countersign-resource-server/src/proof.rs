@@ -1,6 +1,6 @@
 //! Tokens that are bound to a key, and the proof of it (RFC 9449 §7).
 
-use countersign_jose::{Algorithm, access_token_hash, verify_embedded};
+use countersign_jose::{Algorithm, PublicJwk, access_token_hash, verify_embedded};
 use countersign_types::{
     AccessTokenClaims,
     dpop::{PROOF_TYPE, ProofClaims, ProvenRequest},
@@ -12,13 +12,20 @@ use crate::{
     TokenError,
     bearer::{Presented, Scheme},
     replay::{FirstUse, ReplayGuard},
-    signature::ProvenKey,
 };
 
 /// By what proofs may be signed, as challenges tell it.
 pub(crate) const ALGORITHMS: [Algorithm; 3] = [Algorithm::ES256, Algorithm::EdDSA, Algorithm::PS256];
 
 const PROOF: HeaderName = HeaderName::from_static("dpop");
+
+/// The key that a request proved, and where the request is for its client. The layer puts it into the request, for what is signed by it.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "signatures"), allow(dead_code))]
+pub(crate) struct ProvenKey {
+    pub key: PublicJwk,
+    pub place: Url,
+}
 
 /// What is sent beside a token.
 #[derive(Clone, Debug)]

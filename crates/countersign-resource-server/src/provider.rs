@@ -9,7 +9,7 @@ use std::{
 use countersign_jose::{JwkSet, KeyError, MAX_JWK_SET_BYTES};
 use http::{
     HeaderMap, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE},
+    header::{ACCEPT, CACHE_CONTROL},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -45,8 +45,10 @@ pub(crate) enum FetchError {
     Issuer(String),
     #[error("the provider's jwks_uri {0:?} is no https address")]
     JwksUri(String),
+    #[cfg(feature = "introspection")]
     #[error("the provider's introspection_endpoint {0:?} is no https address")]
     IntrospectionEndpoint(String),
+    #[cfg(feature = "introspection")]
     #[error("the provider has no introspection_endpoint")]
     NoIntrospection,
     #[error("the provider's key set is malformed")]
@@ -67,7 +69,8 @@ pub(crate) struct Provider {
 #[derive(Debug)]
 pub(crate) struct Discovered {
     pub jwks_uri: Url,
-    pub introspection: Option<Url>,
+    #[cfg(feature = "introspection")]
+    pub introspection: Option<String>,
     pub fresh_for: Option<i64>,
 }
 
@@ -76,6 +79,7 @@ pub(crate) struct Discovered {
 struct DiscoveryDocument {
     issuer: String,
     jwks_uri: String,
+    #[cfg(feature = "introspection")]
     introspection_endpoint: Option<String>,
 }
 
@@ -98,9 +102,19 @@ impl Provider {
             return Err(FetchError::Issuer(document.issuer));
         }
         let jwks_uri = self.https(document.jwks_uri, FetchError::JwksUri)?;
-        let endpoint = document.introspection_endpoint;
-        let introspection = endpoint.map(|uri| self.https(uri, FetchError::IntrospectionEndpoint)).transpose()?;
-        Ok(Discovered { jwks_uri, introspection, fresh_for })
+        Ok(Discovered {
+            jwks_uri,
+            #[cfg(feature = "introspection")]
+            introspection: document.introspection_endpoint,
+            fresh_for,
+        })
+    }
+
+    /// Where the provider is asked about tokens.
+    #[cfg(feature = "introspection")]
+    pub async fn introspection_endpoint(&self) -> Result<Url, FetchError> {
+        let found = self.discover().await?.introspection.ok_or(FetchError::NoIntrospection)?;
+        self.https(found, FetchError::IntrospectionEndpoint)
     }
 
     /// An https address; plain http only where provider and address are both on this machine.
@@ -114,6 +128,7 @@ impl Provider {
     }
 
     /// Sends a form to one of the provider's endpoints, and reads the JSON object that it answers.
+    #[cfg(feature = "introspection")]
     pub async fn post(
         &self,
         url: &Url,
@@ -126,8 +141,8 @@ impl Provider {
             .post(url.clone())
             .timeout(TIMEOUT)
             .header(ACCEPT, "application/json")
-            .header(AUTHORIZATION, authorization)
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(reqwest::header::AUTHORIZATION, authorization)
+            .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body);
         Ok(self.read(url, request).await?.0)
     }

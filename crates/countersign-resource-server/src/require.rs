@@ -1,8 +1,19 @@
 //! What an endpoint asks of a token beyond validity: scopes, roles, and how strong and how recent the sign-in was.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    future::ready,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use countersign_types::{AccessTokenClaims, ErrorCode};
+use http::{Request, Response};
+use tower::{Layer, Service};
+
+use crate::Caller;
 
 /// A requirement that is put together at run time. For fixed ones, [`Authorized`](crate::Authorized) says it in the handler's signature.
 ///
@@ -54,6 +65,120 @@ impl Require {
         check_role(&self.roles, claims)?;
         check_sign_in(&self.acr_values, self.max_age, claims, now, leeway)
     }
+}
+
+/// Guards every route that it wraps, inside of a [`TokenLayer`](crate::TokenLayer).
+impl<S> Layer<S> for Require {
+    type Service = RequireService<S>;
+
+    fn layer(&self, inner: S) -> RequireService<S> {
+        RequireService { inner, requirement: Arc::new(self.clone()) }
+    }
+}
+
+/// A service behind a [`Require`].
+#[derive(Clone, Debug)]
+pub struct RequireService<S> {
+    inner: S,
+    requirement: Arc<Require>,
+}
+
+impl<S, B, R> Service<Request<B>> for RequireService<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    R: From<String> + Send + 'static,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let checked = Caller::of(request.extensions()).and_then(|caller| caller.require(&self.requirement));
+        match checked {
+            Ok(()) => Box::pin(self.inner.call(request)),
+            Err(refusal) => Box::pin(ready(Ok(refusal.into_http()))),
+        }
+    }
+}
+
+/// What a kind of endpoint asks for, as a type. Made by [`scopes!`](crate::scopes), or by hand where a sign-in must be
+/// strong or recent:
+///
+/// ```
+/// # use std::time::Duration;
+/// # use countersign_resource_server::RequiredScope;
+/// struct EraseJournal;
+///
+/// impl RequiredScope for EraseJournal {
+///     const SCOPE: &'static str = "journal.write";
+///     const MAX_AGE: Option<Duration> = Some(Duration::from_secs(300));
+/// }
+/// ```
+pub trait RequiredScope {
+    /// The scope, or several separated by spaces, all of which are needed.
+    const SCOPE: &'static str;
+    /// Any of these roles of the person is needed; empty: none is.
+    const ROLES: &'static [&'static str] = &[];
+    /// Any of these `acr` values is needed; empty: every sign-in will do.
+    const ACR_VALUES: &'static [&'static str] = &[];
+    /// The sign-in must not be older than this.
+    const MAX_AGE: Option<Duration> = None;
+}
+
+/// Names the scopes of an API as types for [`Authorized`](crate::Authorized). A text that is no scope does not compile.
+///
+/// ```
+/// countersign_resource_server::scopes! {
+///     /// Read the journal.
+///     pub JournalRead = "journal.read";
+///     /// Write in the journal.
+///     pub JournalWrite = "journal.write";
+/// }
+/// ```
+///
+/// ```compile_fail
+/// countersign_resource_server::scopes! { Broken = "say \"hello\""; }
+/// ```
+#[macro_export]
+macro_rules! scopes {
+    ($($(#[$doc:meta])* $visibility:vis $name:ident = $scope:literal;)+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug)]
+            $visibility struct $name;
+
+            impl $crate::RequiredScope for $name {
+                const SCOPE: &'static str = $scope;
+            }
+
+            const _: () = assert!(
+                $crate::is_scope_list($scope),
+                "a scope is printable ASCII without quotation marks and backslashes"
+            );
+        )+
+    };
+}
+
+/// Whether the text consists of scopes separated by single spaces (RFC 6749 §3.3). For [`scopes!`](crate::scopes).
+#[doc(hidden)]
+pub const fn is_scope_list(text: &str) -> bool {
+    let mut bytes = text.as_bytes();
+    let mut after_space = true;
+    while let [first, rest @ ..] = bytes {
+        match *first {
+            b' ' if !after_space => after_space = true,
+            0x21 | 0x23..=0x5b | 0x5d..=0x7e => after_space = false,
+            _ => return false,
+        }
+        bytes = rest;
+    }
+    !after_space
 }
 
 /// What a valid token lacks. The message is what the client may read.

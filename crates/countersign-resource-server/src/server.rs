@@ -2,24 +2,25 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use axum::Router;
-use countersign_jose::{Algorithm, Unverified};
+use countersign_jose::{Algorithm, Unverified, reread};
 use countersign_types::AccessTokenClaims;
 
 use url::Url;
 
+#[cfg(feature = "introspection")]
+use crate::introspect::Introspection;
 use crate::{
     Clock, MemoryReplayGuard, Refusal, ReplayGuard, SystemClock, TokenError, TokenLayer,
     bearer::Presented,
     cache::Cache,
+    caller::{Accepted, Whole},
     challenge::Reason,
-    introspect::Introspection,
     keys::{Keys, Source, State},
     layer::By,
     metadata::Metadata,
+    proof::ProvenKey,
     proof::{self, Proof},
     provider::{Provider, http_client},
-    signature::ProvenKey,
     validate::Rules,
 };
 
@@ -39,12 +40,23 @@ struct Inner {
     place: Option<Url>,
     replays: Arc<dyn ReplayGuard>,
     cache: Cache,
+    #[cfg(feature = "introspection")]
     introspection: Option<Introspection>,
 }
 
 impl ResourceServer {
+    /// An API with the settings that most have: the keys are where the provider's discovery document says. Nothing is fetched yet.
+    ///
+    /// The issuer is exactly as the provider is configured, the audience the address under which this API is registered there.
+    ///
+    /// # Errors
+    /// [`BuildError`] where the two cannot be addresses of that kind.
+    pub fn discover(issuer: impl Into<String>, audience: impl Into<String>) -> Result<Self, BuildError> {
+        Self::builder(issuer, audience).build()
+    }
+
     /// Starts with the issuer, exactly as the provider is configured, and the audience: the address under which this API
-    /// is registered there (`countersign api add`).
+    /// is registered there (`countersign api add`). For an API with other settings than [`ResourceServer::discover`] has.
     pub fn builder(issuer: impl Into<String>, audience: impl Into<String>) -> Builder {
         Builder {
             issuer: issuer.into(),
@@ -61,7 +73,9 @@ impl ResourceServer {
             public_url: None,
             replays: Arc::new(MemoryReplayGuard::default()),
             cached_tokens: 10_000,
+            #[cfg(feature = "introspection")]
             introspection: None,
+            #[cfg(feature = "introspection")]
             introspection_age: Duration::from_secs(5),
             clock: Arc::new(SystemClock),
         }
@@ -76,8 +90,14 @@ impl ResourceServer {
 
     /// Serves `/.well-known/oauth-protected-resource` (RFC 9728), outside of the layer; empty unless
     /// [`Builder::publish_metadata`] asked for it.
-    pub fn metadata_router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
-        self.inner.metadata.as_ref().map_or_else(Router::new, Metadata::router)
+    #[cfg(feature = "axum")]
+    pub fn metadata_router<S: Clone + Send + Sync + 'static>(&self) -> axum::Router<S> {
+        self.inner.metadata.as_ref().map_or_else(axum::Router::new, Metadata::router)
+    }
+
+    /// The same for what is not axum: the path of the document, and the document. Serve it as `application/json`.
+    pub fn metadata(&self) -> Option<(&str, &str)> {
+        self.inner.metadata.as_ref().map(|metadata| (metadata.path.as_str(), metadata.document.as_str()))
     }
 
     /// Fetches the provider's keys if there are none yet. Optional: the first request does it otherwise.
@@ -96,17 +116,17 @@ impl ResourceServer {
     pub async fn validate(&self, token: &str) -> Result<AccessTokenClaims, TokenError> {
         let claims = self.validate_signed(token).await?;
         // RFC 9449 §7.1, RFC 8705 §3: such a token without its proof is stolen goods.
-        if claims.cnf.is_some() { Err(TokenError::SenderConstrained) } else { Ok(Arc::unwrap_or_clone(claims)) }
+        if claims.cnf.is_some() { Err(TokenError::SenderConstrained) } else { Ok(claims) }
     }
 
-    async fn validate_signed(&self, token: &str) -> Result<Arc<AccessTokenClaims>, TokenError> {
-        if let Some(known) = self.inner.cache.find(token) {
-            // Whether these are the keys still is asked as for a token that is new.
-            let keys = self.inner.keys.knowing(&known.kid, known.algorithm).await?;
-            if known.is_of(&keys) {
-                self.inner.rules.check_claims(&known.claims, self.now())?;
-                return Ok(known.claims);
-            }
+    async fn validate_signed(&self, token: &str) -> Result<AccessTokenClaims, TokenError> {
+        // Whether these are the keys still is asked as for a token that is new.
+        if let Some(known) = self.inner.cache.find(token)
+            && self.inner.keys.at_hand(|keys| known.is(keys)).is_some()
+        {
+            let claims: AccessTokenClaims = reread(token)?;
+            self.inner.rules.check_claims(&claims, self.now())?;
+            return Ok(claims);
         }
         let unverified = Unverified::parse(token)?;
         Rules::check_type(unverified.typ())?;
@@ -119,44 +139,50 @@ impl ResourceServer {
         let verifier = keys.verifier(kid, algorithm).ok_or(TokenError::UnknownKey)?;
         let claims: AccessTokenClaims = unverified.verify(verifier)?;
         self.inner.rules.check_claims(&claims, self.now())?;
-        let claims = Arc::new(claims);
-        self.inner.cache.remember(token, claims.clone(), &keys, (kid, algorithm));
+        self.inner.cache.remember(token, &keys);
         Ok(claims)
     }
 
     /// Validates a token as it was presented, with the proof of the key that it is bound to.
     pub(crate) async fn validate_presented(
         &self,
-        presented: &Presented,
+        presented: Presented,
         proof: &Proof,
         by: By,
-    ) -> Result<(Arc<AccessTokenClaims>, Option<ProvenKey>), TokenError> {
+    ) -> Result<(Accepted, Option<ProvenKey>), TokenError> {
         let inner = &self.inner;
-        let claims = match by {
-            By::Signature => self.validate_signed(&presented.token).await?,
+        let by_signature = async || -> Result<Accepted, TokenError> {
+            let claims = Arc::new(self.validate_signed(&presented.token).await?);
+            Ok(Accepted { claims, whole: Whole::Token(Arc::clone(&presented.token)) })
+        };
+        let accepted = match by {
+            By::Signature => by_signature().await?,
+            #[cfg(feature = "introspection")]
             By::Both => {
-                let claims = self.validate_signed(&presented.token).await?;
+                let accepted = by_signature().await?;
                 self.introspect(&presented.token).await?;
-                claims
+                accepted
             }
+            #[cfg(feature = "introspection")]
             By::Provider => self.introspect(&presented.token).await?,
         };
         let place = (proof, inner.place.as_ref());
-        let proven = proof::check(&claims, presented, place, (&*inner.replays, self.now())).await?;
-        Ok((claims, proven))
+        let proven = proof::check(&accepted.claims, &presented, place, (&*inner.replays, self.now())).await?;
+        Ok((accepted, proven))
     }
 
     /// What the provider says of a token, by the same rules.
-    async fn introspect(&self, token: &str) -> Result<Arc<AccessTokenClaims>, TokenError> {
+    #[cfg(feature = "introspection")]
+    async fn introspect(&self, token: &str) -> Result<Accepted, TokenError> {
         let inner = &self.inner;
         let introspection = inner.introspection.as_ref().ok_or_else(|| {
             tracing::error!("a route asks the provider about tokens, and Builder::introspection was not called");
             TokenError::IntrospectionUnavailable
         })?;
         let question = (token, inner.rules.issuer.as_str());
-        let claims = introspection.ask(&inner.keys.provider, question, self.now()).await?;
-        inner.rules.check_claims(&claims, self.now())?;
-        Ok(claims)
+        let accepted = introspection.ask(&inner.keys.provider, question, self.now()).await?;
+        inner.rules.check_claims(&accepted.claims, self.now())?;
+        Ok(accepted)
     }
 
     pub(crate) fn refusal(&self, reason: impl Into<Reason>) -> Refusal {
@@ -190,7 +216,9 @@ pub struct Builder {
     public_url: Option<String>,
     replays: Arc<dyn ReplayGuard>,
     cached_tokens: usize,
+    #[cfg(feature = "introspection")]
     introspection: Option<Credentials>,
+    #[cfg(feature = "introspection")]
     introspection_age: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -203,11 +231,13 @@ enum Jwks {
 }
 
 /// Who asks the provider about tokens.
+#[cfg(feature = "introspection")]
 struct Credentials {
     client_id: String,
     client_secret: String,
 }
 
+#[cfg(feature = "introspection")]
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Credentials").field("client_id", &self.client_id).finish_non_exhaustive()
@@ -334,6 +364,7 @@ impl Builder {
     /// The client by which this API asks the provider about tokens (RFC 7662), for layers that are
     /// [`confirmed`](TokenLayer::confirmed) or [`introspected`](TokenLayer::introspected): one that the API is registered with
     /// (`countersign api add --client`).
+    #[cfg(feature = "introspection")]
     pub fn introspection(mut self, client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
         let (client_id, client_secret) = (client_id.into(), client_secret.into());
         self.introspection = Some(Credentials { client_id, client_secret });
@@ -342,6 +373,7 @@ impl Builder {
 
     /// For how long an answer of the provider counts, in whole seconds; what it says of a token that is not good counts once.
     /// Default: 5 s.
+    #[cfg(feature = "introspection")]
     pub fn introspection_age(mut self, age: Duration) -> Self {
         self.introspection_age = age;
         self
@@ -391,10 +423,22 @@ impl Builder {
         };
         let rules = Rules { issuer: self.issuer, audience: self.audience, leeway: seconds(self.leeway) };
         let cache = Cache::new(self.cached_tokens);
-        let age = seconds(self.introspection_age);
-        let introspection = self.introspection.map(|by| Introspection::new(&by.client_id, &by.client_secret, age));
-        let inner =
-            Inner { rules, keys, clock: self.clock, metadata, place, replays: self.replays, cache, introspection };
+        #[cfg(feature = "introspection")]
+        let introspection = {
+            let age = seconds(self.introspection_age);
+            self.introspection.map(|by| Introspection::new(&by.client_id, &by.client_secret, age))
+        };
+        let inner = Inner {
+            rules,
+            keys,
+            clock: self.clock,
+            metadata,
+            place,
+            replays: self.replays,
+            cache,
+            #[cfg(feature = "introspection")]
+            introspection,
+        };
         Ok(ResourceServer { inner: Arc::new(inner) })
     }
 }

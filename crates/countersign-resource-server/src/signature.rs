@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use sfv::{Dictionary, FieldType as _, InnerList, List, ListEntry, Parser, StringRef};
 use url::Url;
 
-use crate::{Caller, Refusal, layer::original_uri};
+use crate::{Caller, Refusal, layer::original_uri, proof::ProvenKey};
 
 /// What a signature must cover: method, address, body, token and the proof of its key, which is good once.
 const COVERED: [&str; 5] = ["@method", "@target-uri", "content-digest", "authorization", "dpop"];
@@ -27,13 +27,6 @@ const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 const SIGNATURE: HeaderName = HeaderName::from_static("signature");
 const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature");
-
-/// The key that a request proved, and where the request is for its client. The layer puts it into the request.
-#[derive(Clone, Debug)]
-pub(crate) struct ProvenKey {
-    pub key: PublicJwk,
-    pub place: Url,
-}
 
 /// A request whose method, address, body and token are signed by the key that its token is bound to. It reads the body, within the
 /// limit of `DefaultBodyLimit`.

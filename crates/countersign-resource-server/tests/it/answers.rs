@@ -1,12 +1,14 @@
 //! What a caller reads: RFC 6750 §3, RFC 9470 §3, RFC 9728.
 
+use std::time::Duration;
+
 use axum::{
     Router,
-    body::Body,
-    http::{HeaderMap, Request, StatusCode, header},
+    body::{Body, to_bytes},
+    http::{HeaderMap, Request, Response, StatusCode, header},
     routing::get,
 };
-use countersign_resource_server::{Authorized, Caller, Require, RequiredScope, ResourceServer};
+use countersign_resource_server::{AccessToken, Authorized, Caller, Require, RequiredScope, ResourceServer};
 use serde_json::json;
 use tower::ServiceExt as _;
 
@@ -237,4 +239,81 @@ async fn a_role_that_is_needed_is_403_without_it() {
     let (_, headers, body) = ask(&api, "/admins", Some(&provider.token())).await;
     assert!(headers["www-authenticate"].to_str().unwrap().contains("error=\"insufficient_scope\""));
     assert!(!body.contains("admin"), "who may is nobody else's business: {body}");
+}
+
+#[derive(serde::Deserialize)]
+struct Departmental {
+    sub: String,
+    department: String,
+}
+
+#[tokio::test]
+async fn claims_may_be_read_in_a_form_of_ones_own_the_second_time_too() {
+    let provider = Provider::start().await;
+    let tokens = provider.builder().build().unwrap();
+    let hello = async |token: AccessToken<Departmental>| format!("{} of {}", token.sub, token.department);
+    let claims = async |token: AccessToken| token.claims.jti.to_string();
+    let app = Router::new().route("/", get(hello)).route("/jti", get(claims)).layer(tokens.layer());
+    let ask = async |path: &str, token: &str| {
+        let request =
+            Request::get(path).header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        (
+            response.status().as_u16(),
+            String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap(),
+        )
+    };
+    let token = provider.token_with("department", json!("poetry"));
+    for _ in 0..2 {
+        assert_eq!(ask("/", &token).await, (200, "ada of poetry".to_owned()));
+        assert_eq!(ask("/jti", &token).await, (200, "t1".to_owned()));
+    }
+    let (status, body) = ask("/", &provider.token()).await;
+    assert_eq!(status, 401);
+    assert!(body.contains("invalid_token") && body.contains("claims"), "{body}");
+}
+
+#[tokio::test]
+async fn a_requirement_guards_all_routes_that_it_wraps() {
+    let provider = Provider::start().await;
+    let tokens = provider.builder().build().unwrap();
+    let guard = Require::scope("journal.read").role("editor").max_age(Duration::from_mins(1));
+    let app = Router::new().route("/", get(async || "edited")).layer(guard.clone()).layer(tokens.layer());
+    let ask = async |app: &Router, token: &str| {
+        let request = Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        let challenge = response.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
+        (response.status().as_u16(), challenge.unwrap_or_default())
+    };
+    let editor = provider.token_with("roles", json!(["reader", "editor"]));
+    assert_eq!(ask(&app, &editor).await, (200, String::new()));
+    let (status, challenge) = ask(&app, &provider.token()).await;
+    assert_eq!(status, 403);
+    assert!(challenge.starts_with("Bearer error=\"insufficient_scope\""), "{challenge}");
+    provider.clock.advance(120);
+    let (status, challenge) = ask(&app, &editor).await;
+    assert_eq!(status, 401);
+    assert!(
+        challenge.contains("insufficient_user_authentication") && challenge.contains("max_age=\"60\""),
+        "{challenge}"
+    );
+    let forgotten = Router::new().route("/", get(async || "edited")).layer(guard);
+    assert_eq!(ask(&forgotten, &editor).await.0, 500);
+}
+
+#[tokio::test]
+async fn any_service_of_http_can_be_guarded() {
+    let provider = Provider::start().await;
+    let tokens = provider.builder().build().unwrap();
+    // Its bodies are plain text: nothing of axum is in it.
+    let service = tower::service_fn(async |request: Request<()>| {
+        let caller = Caller::of(request.extensions()).unwrap();
+        Ok::<_, std::convert::Infallible>(Response::new(caller.sub.clone()))
+    });
+    let guarded = tower::Layer::layer(&tokens.layer(), tower::Layer::layer(&Require::scope("journal.read"), service));
+    let request = Request::get("/").header("authorization", format!("Bearer {}", provider.token()));
+    let response = guarded.clone().oneshot(request.body(()).unwrap()).await.unwrap();
+    assert_eq!((response.status().as_u16(), response.body().as_str()), (200, "ada"));
+    let response = guarded.oneshot(Request::get("/").body(()).unwrap()).await.unwrap();
+    assert_eq!((response.status().as_u16(), response.body().as_str()), (401, ""));
 }

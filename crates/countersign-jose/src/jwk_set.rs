@@ -36,14 +36,8 @@ impl JwkSet {
     /// [`KeyError::TooLarge`], [`KeyError::Member`] without a `keys` array, and what [`PublicJwk::parse`]
     /// says of a key.
     pub fn parse(set: &Value) -> Result<Self, KeyError> {
-        crate::bounded::check(set, MAX_JWK_SET_BYTES)?;
-        let members = set.as_object().ok_or(KeyError::NotAnObject)?;
-        let listed = members.get("keys").and_then(Value::as_array).ok_or(KeyError::Member("keys"))?;
-        if listed.len() > MAX_KEYS {
-            return Err(KeyError::TooManyKeys);
-        }
-        let mut keys = Vec::with_capacity(listed.len());
-        for jwk in listed {
+        let mut keys = Vec::new();
+        for jwk in listed(set)? {
             match PublicJwk::parse(jwk) {
                 Ok(key) if key.key_use() == Some("enc") => {}
                 Ok(key) => keys.push(key),
@@ -58,6 +52,18 @@ impl JwkSet {
         Ok(Self { keys })
     }
 
+    /// The same for whoever only verifies by them: a key that is wrong is skipped, too, so that one odd key of an issuer does not shut out
+    /// all others (RFC 7517 §5). Two keys may share a `kid` (§4.5).
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::TooManyKeys`], [`KeyError::TooLarge`], [`KeyError::Member`] without a `keys` array.
+    pub fn parse_usable(set: &Value) -> Result<Self, KeyError> {
+        let is_for_signatures = |key: &PublicJwk| key.key_use() != Some("enc");
+        let keys = listed(set)?.iter().filter_map(|jwk| PublicJwk::parse(jwk).ok()).filter(is_for_signatures);
+        Ok(keys.collect())
+    }
+
     /// The keys, in their order.
     pub fn keys(&self) -> &[PublicJwk] {
         &self.keys
@@ -68,6 +74,13 @@ impl JwkSet {
         let keys: Vec<Value> = self.keys.iter().map(PublicJwk::to_value).collect();
         json!({ "keys": keys })
     }
+}
+
+fn listed(set: &Value) -> Result<&Vec<Value>, KeyError> {
+    crate::bounded::check(set, MAX_JWK_SET_BYTES)?;
+    let members = set.as_object().ok_or(KeyError::NotAnObject)?;
+    let listed = members.get("keys").and_then(Value::as_array).ok_or(KeyError::Member("keys"))?;
+    if listed.len() > MAX_KEYS { Err(KeyError::TooManyKeys) } else { Ok(listed) }
 }
 
 impl FromIterator<PublicJwk> for JwkSet {

@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use countersign_resource_server::{Refusal, Unsigned};
+use countersign_resource_server::Refusal;
 use serde_json::json;
 
 use crate::{entry::InvalidEntry, vault::InvalidVault};
@@ -14,12 +14,9 @@ use crate::{entry::InvalidEntry, vault::InvalidVault};
 /// Why a request is not served. The texts are for the client; causes go to the log.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// The token does not allow it: answered by the resource server crate, with its challenge.
+    /// The token does not allow it, or the request is not signed: answered by the resource server crate, with its challenge.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The request is not signed as it must be: answered by the resource server crate.
-    #[error("the request is not signed as it must be")]
-    Unsigned(Unsigned),
     /// The token is a client's own.
     #[error("a journal belongs to a person, and this token was issued to a client on its own behalf")]
     NotAPerson,
@@ -77,7 +74,6 @@ impl ApiError {
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Refused(refusal) => (refusal.status(), refusal.code().map_or("", |code| code.as_str())),
-            Self::Unsigned(_) => (StatusCode::UNAUTHORIZED, "invalid_signature"),
             Self::NotAPerson => (StatusCode::FORBIDDEN, "access_denied"),
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::InvalidEntry(_) | Self::AnotherEntry(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_entry"),
@@ -99,7 +95,6 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match self {
             Self::Refused(refusal) => return refusal.into_response(),
-            Self::Unsigned(unsigned) => return unsigned.into_response(),
             Self::Storage(ref error) => tracing::error!(%error, "the database failed"),
             Self::NoVisit => tracing::error!("a route is not among those whose accesses are recorded; it is closed"),
             _ => {}

@@ -62,6 +62,12 @@ pub(crate) fn read(headers: &HeaderMap, uri: &Uri) -> Result<Presented, TokenErr
     Ok(Presented { scheme, token: token.into() })
 }
 
+/// Whether the request wants to prove that it holds a key, however wrong the rest of it may be.
+pub(crate) fn is_dpop(headers: &HeaderMap) -> bool {
+    let scheme = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().split(|byte| *byte == b' ').next());
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"dpop"))
+}
+
 fn names_access_token(query: &str) -> bool {
     query.split('&').any(|pair| pair.split('=').next() == Some("access_token"))
 }

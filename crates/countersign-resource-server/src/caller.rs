@@ -7,6 +7,8 @@ use countersign_types::AccessTokenClaims;
 use http::Extensions;
 use serde::de::DeserializeOwned;
 
+#[cfg(feature = "introspection")]
+use crate::introspect::Answer;
 use crate::{Refusal, Require, ResourceServer, TokenError, challenge::Reason};
 
 /// Who calls: the claims of a token that was found valid. Reads like the [`AccessTokenClaims`] it holds.
@@ -22,21 +24,17 @@ pub struct Caller {
 #[derive(Clone, Debug)]
 pub(crate) struct Accepted {
     pub claims: Arc<AccessTokenClaims>,
-    pub whole: Whole,
-}
-
-/// All that a token says, of which the claims that this crate knows are a part.
-#[derive(Clone)]
-pub(crate) enum Whole {
-    /// It stands in the token.
-    Token(Arc<str>),
-    /// The provider said it.
+    pub token: Token,
+    /// What the provider said of it, where that is all that there is.
     #[cfg(feature = "introspection")]
-    Answer(Arc<serde_json::Map<String, serde_json::Value>>),
+    pub answer: Option<Answer>,
 }
 
-impl fmt::Debug for Whole {
-    /// Without the token.
+/// The text of a token, which nobody is told.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Token(pub Arc<str>);
+
+impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")
     }
@@ -45,6 +43,15 @@ impl fmt::Debug for Whole {
 impl Caller {
     pub(crate) fn new(accepted: Accepted, server: ResourceServer) -> Self {
         Self { accepted, server }
+    }
+
+    pub(crate) fn is_of(&self, server: &ResourceServer) -> bool {
+        self.server.is(server)
+    }
+
+    #[cfg(feature = "introspection")]
+    pub(crate) fn token(&self) -> &str {
+        &self.accepted.token.0
     }
 
     pub(crate) fn now(&self) -> i64 {
@@ -77,14 +84,11 @@ impl Caller {
     /// # Errors
     /// The answer to return, 401 `invalid_token`, where the token does not have what `C` needs.
     pub fn read<C: DeserializeOwned>(&self) -> Result<C, Refusal> {
-        let read = match &self.accepted.whole {
-            Whole::Token(token) => reread(token).map_err(TokenError::from),
-            #[cfg(feature = "introspection")]
-            Whole::Answer(answer) => {
-                C::deserialize(serde_json::Value::Object((**answer).clone())).map_err(|_| TokenError::Claims)
-            }
-        };
-        read.map_err(|error| self.refusal(error))
+        #[cfg(feature = "introspection")]
+        if let Some(answer) = &self.accepted.answer {
+            return C::deserialize((**answer).clone()).map_err(|_| self.refusal(TokenError::Claims));
+        }
+        reread(&self.accepted.token.0).map_err(|error| self.refusal(TokenError::from(error)))
     }
 
     /// The `sub` of the person on whose behalf the call is made; none for a client that calls on its own behalf

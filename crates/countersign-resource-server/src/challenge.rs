@@ -9,6 +9,8 @@ use http::{
 };
 use serde_json::{Value, json};
 
+#[cfg(feature = "signatures")]
+use crate::SignatureError;
 use crate::{Shortfall, TokenError, proof};
 
 /// A request that does not pass: the answer of the layer and of the extractors, ready to be returned from a handler.
@@ -31,6 +33,10 @@ pub enum Reason {
     /// The token is valid but not enough.
     #[error(transparent)]
     Shortfall(#[from] Shortfall),
+    /// The request is not signed as it must be.
+    #[cfg(feature = "signatures")]
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// An extractor ran on a route without the layer: a fault of the API, not of the caller.
     #[error("this server is set up wrongly")]
     NoLayer,
@@ -55,12 +61,18 @@ impl Refusal {
         match &self.reason {
             Reason::Token(error) => error.code(),
             Reason::Shortfall(shortfall) => Some(shortfall.code()),
+            #[cfg(feature = "signatures")]
+            Reason::Signature(error) => Some(error.code()),
             Reason::NoLayer => Some(ErrorCode::ServerError),
         }
     }
 
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
+        #[cfg(feature = "signatures")]
+        if self.reason == Reason::Signature(SignatureError::TooLarge) {
+            return StatusCode::PAYLOAD_TOO_LARGE;
+        }
         // RFC 9449 §7.1: at an API a wrong proof is a matter of authentication, as a wrong token is.
         let code = self.code().filter(|code| *code != ErrorCode::InvalidDpopProof).unwrap_or(ErrorCode::InvalidToken);
         StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -69,21 +81,32 @@ impl Refusal {
     /// The `WWW-Authenticate` header; none where no other token would help.
     pub fn challenge(&self) -> Option<HeaderValue> {
         // RFC 9449 §7.1.
-        let with_proof = self.bound || matches!(self.reason, Reason::Token(error) if error.is_about_proof());
+        let with_proof = match &self.reason {
+            // No proof would help.
+            Reason::Token(TokenError::NotBound | TokenError::CertificateBound) => false,
+            Reason::Token(error) => self.bound || error.is_about_proof(),
+            #[cfg(feature = "signatures")]
+            Reason::Signature(_) => true,
+            Reason::Shortfall(_) | Reason::NoLayer => self.bound,
+        };
         let mut challenge = Challenge::of(if with_proof { "DPoP" } else { "Bearer" });
         match &self.reason {
             Reason::NoLayer
             | Reason::Token(
-                TokenError::KeysUnavailable { .. } | TokenError::IntrospectionUnavailable | TokenError::ReplaysUnknown,
+                TokenError::KeysUnavailable { .. }
+                | TokenError::IntrospectionUnavailable
+                | TokenError::ReplaysUnknown
+                | TokenError::NoAddress,
             ) => {
                 return None;
             }
+            #[cfg(feature = "signatures")]
+            Reason::Signature(SignatureError::TooLarge | SignatureError::Body) => return None,
+            #[cfg(feature = "signatures")]
+            Reason::Signature(_) => self.tell_error(&mut challenge),
             // RFC 6750 §3.1: without any authentication information, no error code.
             Reason::Token(TokenError::Missing) => {}
-            Reason::Token(_) | Reason::Shortfall(_) => {
-                challenge.parameter("error", self.code().map_or("", ErrorCode::as_str));
-                challenge.parameter("error_description", &self.reason.to_string());
-            }
+            Reason::Token(_) | Reason::Shortfall(_) => self.tell_error(&mut challenge),
         }
         match &self.reason {
             Reason::Shortfall(Shortfall::Scope { needed }) => challenge.parameter("scope", needed),
@@ -95,15 +118,14 @@ impl Refusal {
                     challenge.parameter("max_age", &seconds.to_string());
                 }
             }
-            Reason::Shortfall(Shortfall::Role) | Reason::Token(_) | Reason::NoLayer => {}
+            _ => {}
         }
-        if let Some(url) = &self.metadata_url {
-            challenge.parameter("resource_metadata", url);
-        }
-        if with_proof {
-            challenge.parameter("algs", &algorithms());
-        }
-        HeaderValue::from_str(&challenge.text).ok()
+        Some(challenge.finish(self, with_proof))
+    }
+
+    fn tell_error(&self, challenge: &mut Challenge) {
+        challenge.parameter("error", self.code().map_or("", ErrorCode::as_str));
+        challenge.parameter("error_description", &self.reason.to_string());
     }
 
     /// The other way to send a token, for a client that sent none.
@@ -111,9 +133,7 @@ impl Refusal {
         if self.reason != Reason::Token(TokenError::Missing) {
             return None;
         }
-        let mut challenge = Challenge::of("DPoP");
-        challenge.parameter("algs", &algorithms());
-        HeaderValue::from_str(&challenge.text).ok()
+        Some(Challenge::of("DPoP").finish(self, true))
     }
 }
 
@@ -138,8 +158,14 @@ impl Refusal {
         let retry_after = match self.reason {
             Reason::Token(TokenError::KeysUnavailable { retry_after }) => Some(retry_after),
             Reason::Token(TokenError::ReplaysUnknown | TokenError::IntrospectionUnavailable) => Some(1),
-            Reason::Token(_) | Reason::Shortfall(_) | Reason::NoLayer => None,
+            _ => None,
         };
+        #[cfg(feature = "signatures")]
+        if let Reason::Signature(error) = self.reason
+            && let Some((name, wanted)) = error.accept_signature()
+        {
+            headers.insert(name, wanted);
+        }
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -178,6 +204,18 @@ struct Challenge {
 impl Challenge {
     fn of(scheme: &str) -> Self {
         Self { text: scheme.to_owned(), separator: " " }
+    }
+
+    /// RFC 9728 §5.1: where the provider of the API is told; and by what a proof may be signed.
+    fn finish(mut self, refusal: &Refusal, with_proof: bool) -> HeaderValue {
+        if let Some(url) = &refusal.metadata_url {
+            self.parameter("resource_metadata", url);
+        }
+        if with_proof {
+            self.parameter("algs", &algorithms());
+        }
+        // All of it is printable.
+        HeaderValue::try_from(self.text).unwrap_or(HeaderValue::from_static("Bearer"))
     }
 
     fn parameter(&mut self, name: &str, value: &str) {

@@ -101,6 +101,8 @@ where
         let mut inner = take_ready(&mut self.inner);
         let (server, by) = (self.server.clone(), self.by);
         let presented = bearer::read(request.headers(), request.uri());
+        let with_proof = bearer::is_dpop(request.headers());
+        let known = request.extensions().get::<Caller>().filter(|caller| caller.is_of(&server)).cloned();
         let may_be_nobody = self.optional && presented == Err(TokenError::Missing);
         let proof = Proof::of(request.method(), &original_uri(request.extensions(), request.uri()), request.headers());
         Box::pin(async move {
@@ -108,7 +110,12 @@ where
                 request.extensions_mut().insert(Nobody(server));
                 return inner.call(request).await;
             }
-            match server.caller(presented, &proof, by).await {
+            // Inside of another layer of this API only what that one did not ask is asked: a proof is good once.
+            let outcome = match known {
+                Some(caller) => server.known_caller(caller, by).await.map(|caller| (caller, None)),
+                None => server.caller(presented, &proof, by).await,
+            };
+            match outcome {
                 Ok((caller, proven)) => {
                     request.extensions_mut().insert(caller);
                     if let Some(proven) = proven {
@@ -116,7 +123,7 @@ where
                     }
                     inner.call(request).await
                 }
-                Err(refusal) => Ok(refusal.into_http()),
+                Err(refusal) => Ok(refusal.of_bound_token(with_proof).into_http()),
             }
         })
     }
@@ -141,6 +148,18 @@ pub(crate) fn original_uri(_: &Extensions, uri: &Uri) -> Uri {
 }
 
 impl ResourceServer {
+    async fn known_caller(&self, caller: Caller, by: By) -> Result<Caller, Refusal> {
+        match by {
+            By::Signature => Ok(caller),
+            #[cfg(feature = "introspection")]
+            By::Both | By::Provider => self
+                .confirm(caller.claims(), caller.token())
+                .await
+                .map(|()| caller)
+                .map_err(|error| self.refusal(error)),
+        }
+    }
+
     async fn caller(
         &self,
         presented: Result<Presented, TokenError>,

@@ -160,7 +160,7 @@ pub use replay::{FirstUse, Lifespan, MemoryReplayGuard, ReplayGuard};
 pub use require::{Require, RequireService, RequiredScope, Shortfall, is_scope_list};
 pub use server::{BuildError, Builder, ResourceServer};
 #[cfg(feature = "signatures")]
-pub use signature::{SignatureError, SignedRequest, Unsigned};
+pub use signature::{SignatureError, SignedRequest};
 pub use validate::TokenError;
 
 /// The HTTP client that [`Builder::http_client`] takes.

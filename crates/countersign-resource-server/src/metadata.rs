@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use url::Url;
 
-use crate::{BuildError, provider::is_loopback};
+use crate::{BuildError, proof, provider::is_loopback};
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
@@ -33,6 +33,7 @@ impl Metadata {
             "authorization_servers": [issuer],
             "scopes_supported": scopes,
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": proof::ALGORITHMS.map(countersign_jose::Algorithm::name),
         });
         Ok(Self { url: format!("{origin}{path}").into(), path, document: document.to_string() })
     }

@@ -1,6 +1,7 @@
 //! Talks to the provider: discovery and JWKS, each bounded in size and time, redirects refused.
 
 use std::{
+    error::Error as _,
     io::{self, Read as _},
     path::{Path, PathBuf},
     time::Duration,
@@ -55,6 +56,26 @@ pub(crate) enum FetchError {
     Keys(#[source] KeyError),
     #[error("the provider publishes no key for the accepted algorithms")]
     NoUsableKey,
+}
+
+impl FetchError {
+    /// What lies beneath, the nearest first: "connection refused" says more than "does not answer".
+    pub fn causes(&self) -> String {
+        let mut causes = Vec::new();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        causes.join(": ")
+    }
+
+    /// Whether another request may fare better: the provider is there and does not like this one.
+    #[cfg(feature = "introspection")]
+    pub fn is_about_this_request(&self) -> bool {
+        let is_about_us = |status: &StatusCode| matches!(status.as_u16(), 401 | 403 | 404 | 429);
+        matches!(self, Self::Status(_, status) if status.is_client_error() && !is_about_us(status))
+    }
 }
 
 /// One provider, by its issuer.
@@ -132,7 +153,7 @@ impl Provider {
     pub async fn post(
         &self,
         url: &Url,
-        authorization: &str,
+        authorization: &http::HeaderValue,
         form: &[(&str, &str)],
     ) -> Result<serde_json::Map<String, Value>, FetchError> {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
@@ -141,7 +162,7 @@ impl Provider {
             .post(url.clone())
             .timeout(TIMEOUT)
             .header(ACCEPT, "application/json")
-            .header(reqwest::header::AUTHORIZATION, authorization)
+            .header(reqwest::header::AUTHORIZATION, authorization.clone())
             .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body);
         Ok(self.read(url, request).await?.0)
@@ -149,7 +170,7 @@ impl Provider {
 
     pub async fn keys(&self, jwks_uri: &Url) -> Result<(JwkSet, Option<i64>), FetchError> {
         let (document, fresh_for) = self.fetch::<Value>(jwks_uri).await?;
-        Ok((JwkSet::parse(&document).map_err(FetchError::Keys)?, fresh_for))
+        Ok((JwkSet::parse_usable(&document).map_err(FetchError::Keys)?, fresh_for))
     }
 
     /// Gets one JSON document, and for how many seconds it may be kept if the provider says so.
@@ -185,8 +206,20 @@ impl Provider {
     }
 }
 
-/// The key set of a file. It is small and on this machine, so that nobody waits long.
-pub(crate) fn keys_of_file(file: &Path) -> Result<JwkSet, FetchError> {
+/// The key set of a file, which may lie on a disk that does not answer.
+pub(crate) async fn keys_of_file(file: PathBuf) -> Result<JwkSet, FetchError> {
+    let read = tokio::task::spawn_blocking({
+        let file = file.clone();
+        move || read_keys(&file)
+    });
+    let late = || FetchError::File(file, io::ErrorKind::TimedOut.into());
+    match tokio::time::timeout(TIMEOUT, read).await {
+        Ok(Ok(keys)) => keys,
+        Ok(Err(_)) | Err(_) => Err(late()),
+    }
+}
+
+fn read_keys(file: &Path) -> Result<JwkSet, FetchError> {
     let failed = |error| FetchError::File(file.to_owned(), error);
     let mut body = Vec::new();
     let most = u64::try_from(MAX_DOCUMENT).unwrap_or(u64::MAX);
@@ -196,7 +229,7 @@ pub(crate) fn keys_of_file(file: &Path) -> Result<JwkSet, FetchError> {
     }
     let document: Value =
         serde_json::from_slice(&body).map_err(|error| FetchError::FileNotJson(file.to_owned(), error))?;
-    JwkSet::parse(&document).map_err(FetchError::Keys)
+    JwkSet::parse_usable(&document).map_err(FetchError::Keys)
 }
 
 /// The client that is used unless the caller brings one.

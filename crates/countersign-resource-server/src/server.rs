@@ -8,18 +8,17 @@ use countersign_types::AccessTokenClaims;
 use url::Url;
 
 #[cfg(feature = "introspection")]
-use crate::introspect::Introspection;
+use crate::introspect::{self, Introspection};
 use crate::{
     Clock, MemoryReplayGuard, Refusal, ReplayGuard, SystemClock, TokenError, TokenLayer,
     bearer::Presented,
     cache::Cache,
-    caller::{Accepted, Whole},
+    caller::{Accepted, Token},
     challenge::Reason,
     keys::{Keys, Source, State},
     layer::By,
     metadata::Metadata,
-    proof::ProvenKey,
-    proof::{self, Proof},
+    proof::{self, Place, Proof, ProvenKey},
     provider::{Provider, http_client},
     validate::Rules,
 };
@@ -37,7 +36,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     metadata: Option<Metadata>,
     /// Where this API is for its clients, of which proofs speak.
-    place: Option<Url>,
+    place: Option<Place>,
     replays: Arc<dyn ReplayGuard>,
     cache: Cache,
     #[cfg(feature = "introspection")]
@@ -75,6 +74,8 @@ impl ResourceServer {
             cached_tokens: 10_000,
             #[cfg(feature = "introspection")]
             introspection: None,
+            #[cfg(feature = "introspection")]
+            introspection_url: None,
             #[cfg(feature = "introspection")]
             introspection_age: Duration::from_secs(5),
             clock: Arc::new(SystemClock),
@@ -134,7 +135,7 @@ impl ResourceServer {
         if !self.inner.keys.algorithms.contains(&algorithm) {
             return Err(TokenError::Algorithm);
         }
-        let kid = unverified.kid().ok_or(TokenError::UnknownKey)?;
+        let kid = unverified.kid();
         let keys = self.inner.keys.knowing(kid, algorithm).await?;
         let verifier = keys.verifier(kid, algorithm).ok_or(TokenError::UnknownKey)?;
         let claims: AccessTokenClaims = unverified.verify(verifier)?;
@@ -153,14 +154,20 @@ impl ResourceServer {
         let inner = &self.inner;
         let by_signature = async || -> Result<Accepted, TokenError> {
             let claims = Arc::new(self.validate_signed(&presented.token).await?);
-            Ok(Accepted { claims, whole: Whole::Token(Arc::clone(&presented.token)) })
+            let token = Token(Arc::clone(&presented.token));
+            Ok(Accepted {
+                claims,
+                token,
+                #[cfg(feature = "introspection")]
+                answer: None,
+            })
         };
         let accepted = match by {
             By::Signature => by_signature().await?,
             #[cfg(feature = "introspection")]
             By::Both => {
                 let accepted = by_signature().await?;
-                self.introspect(&presented.token).await?;
+                self.confirm(&accepted.claims, &presented.token).await?;
                 accepted
             }
             #[cfg(feature = "introspection")]
@@ -173,16 +180,37 @@ impl ResourceServer {
 
     /// What the provider says of a token, by the same rules.
     #[cfg(feature = "introspection")]
-    async fn introspect(&self, token: &str) -> Result<Accepted, TokenError> {
+    async fn introspect(&self, token: &Arc<str>) -> Result<Accepted, TokenError> {
+        let inner = &self.inner;
+        let answer = self.ask(token).await?;
+        let claims = introspect::read(&answer, token, &inner.rules.issuer, self.now())?;
+        inner.rules.check_claims(&claims, self.now())?;
+        Ok(Accepted { claims: Arc::new(claims), token: Token(Arc::clone(token)), answer: Some(answer) })
+    }
+
+    /// Whether the provider says that a token which is good by itself is good right now, too.
+    #[cfg(feature = "introspection")]
+    pub(crate) async fn confirm(&self, claims: &AccessTokenClaims, token: &str) -> Result<(), TokenError> {
+        let answer = self.ask(token).await?;
+        if introspect::contradicts(&answer, claims) {
+            tracing::warn!("the provider was asked about a token and speaks of another one");
+            return Err(TokenError::Inactive);
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "introspection")]
+    async fn ask(&self, token: &str) -> Result<introspect::Answer, TokenError> {
         let inner = &self.inner;
         let introspection = inner.introspection.as_ref().ok_or_else(|| {
             tracing::error!("a route asks the provider about tokens, and Builder::introspection was not called");
             TokenError::IntrospectionUnavailable
         })?;
-        let question = (token, inner.rules.issuer.as_str());
-        let accepted = introspection.ask(&inner.keys.provider, question, self.now()).await?;
-        inner.rules.check_claims(&accepted.claims, self.now())?;
-        Ok(accepted)
+        introspection.ask(&inner.keys.provider, token, &*inner.clock).await
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     pub(crate) fn refusal(&self, reason: impl Into<Reason>) -> Refusal {
@@ -218,6 +246,8 @@ pub struct Builder {
     cached_tokens: usize,
     #[cfg(feature = "introspection")]
     introspection: Option<Credentials>,
+    #[cfg(feature = "introspection")]
+    introspection_url: Option<String>,
     #[cfg(feature = "introspection")]
     introspection_age: Duration,
     clock: Arc<dyn Clock>,
@@ -257,8 +287,8 @@ pub enum BuildError {
     /// RFC 9728 §1.2.
     #[error("the audience {0:?} must be an https address without query and fragment to publish metadata for it")]
     Resource(String),
-    /// [`Builder::public_url`] is no address.
-    #[error("the public address {0:?} must be a URL with a host")]
+    /// [`Builder::public_url`] is no address of http or https, or has more in it than host, port and path.
+    #[error("the public address {0:?} must be an http or https URL without query and fragment")]
     PublicUrl(String),
     /// None at all, or one whose key is a shared secret.
     #[error("at least one algorithm is needed, and only those with a public key")]
@@ -269,6 +299,9 @@ pub enum BuildError {
     /// [`Builder::jwks_url`] is neither https nor, beside an issuer on this machine, on this machine.
     #[error("the address of the keys, {0:?}, must be https; http only where it and the issuer are on localhost")]
     JwksUrl(String),
+    /// [`Builder::introspection_url`] is neither https nor, beside an issuer on this machine, on this machine.
+    #[error("the address of introspection, {0:?}, must be https; http only where it and the issuer are on localhost")]
+    IntrospectionUrl(String),
     /// [`Builder::http_client`] and [`Builder::ca_file`] together.
     #[error("a client of one's own brings its own certificate authorities: give either http_client or ca_file")]
     TwoClients,
@@ -342,7 +375,8 @@ impl Builder {
     }
 
     /// Where clients find this API, if that is not the audience: proofs of possession (RFC 9449) name the address of their request.
-    /// Scheme, host and port count.
+    /// A path in it stands before the paths that this process knows: what a proxy takes away. An API whose audience is no address of http
+    /// needs this for tokens that are bound to a key.
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.public_url = Some(url.into());
         self
@@ -371,8 +405,14 @@ impl Builder {
         self
     }
 
-    /// For how long an answer of the provider counts, in whole seconds; what it says of a token that is not good counts once.
-    /// Default: 5 s.
+    /// The address where the provider is asked about tokens, for one without a discovery document. Default: what that document names.
+    #[cfg(feature = "introspection")]
+    pub fn introspection_url(mut self, url: impl Into<String>) -> Self {
+        self.introspection_url = Some(url.into());
+        self
+    }
+
+    /// For how long an answer of the provider counts, in whole seconds. Default: 5 s.
     #[cfg(feature = "introspection")]
     pub fn introspection_age(mut self, age: Duration) -> Self {
         self.introspection_age = age;
@@ -418,15 +458,19 @@ impl Builder {
             state: State::default(),
         });
         let place = match self.public_url {
-            Some(url) => Some(Url::parse(&url).ok().filter(Url::has_host).ok_or(BuildError::PublicUrl(url))?),
-            None => Url::parse(&self.audience).ok().filter(Url::has_host),
+            Some(url) => Some(Url::parse(&url).ok().as_ref().and_then(Place::new).ok_or(BuildError::PublicUrl(url))?),
+            None => Url::parse(&self.audience).ok().as_ref().and_then(Place::origin),
         };
         let rules = Rules { issuer: self.issuer, audience: self.audience, leeway: seconds(self.leeway) };
         let cache = Cache::new(self.cached_tokens);
         #[cfg(feature = "introspection")]
         let introspection = {
             let age = seconds(self.introspection_age);
-            self.introspection.map(|by| Introspection::new(&by.client_id, &by.client_secret, age))
+            let address = match self.introspection_url {
+                Some(url) => Some(keys.provider.safe_url(&url).ok_or(BuildError::IntrospectionUrl(url))?),
+                None => None,
+            };
+            self.introspection.map(|by| Introspection::new(&by.client_id, &by.client_secret, age, address))
         };
         let inner = Inner {
             rules,

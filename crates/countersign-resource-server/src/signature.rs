@@ -6,14 +6,13 @@ use std::{collections::HashSet, fmt::Write as _};
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts as _, Request},
-    response::{IntoResponse, Response},
 };
 use countersign_jose::{Algorithm, PublicJwk, sha256_of};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use countersign_types::ErrorCode;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use sfv::{Dictionary, FieldType as _, InnerList, List, ListEntry, Parser, StringRef};
-use url::Url;
 
-use crate::{Caller, Refusal, layer::original_uri, proof::ProvenKey};
+use crate::{Caller, Refusal, proof::ProvenKey};
 
 /// What a signature must cover: method, address, body, token and the proof of its key, which is good once.
 const COVERED: [&str; 5] = ["@method", "@target-uri", "content-digest", "authorization", "dpop"];
@@ -56,9 +55,15 @@ pub enum SignatureError {
         "the signature must cover @method, @target-uri, content-digest, authorization and dpop, and no other derived components"
     )]
     Components,
-    /// `created` is missing, or too long ago or ahead; or `expires` has passed.
+    /// `created` is missing, or too long ago or ahead.
     #[error("created of the signature must be within the last minute, by the server's clock")]
     Time,
+    /// `expires` has passed.
+    #[error("the signature has expired")]
+    Expired,
+    /// The key makes proofs, but by an algorithm that messages are not signed with.
+    #[error("a key that signs requests must be one of ES256 or EdDSA")]
+    Unfit,
     /// `keyid` or `alg` names another key or algorithm.
     #[error(
         "keyid and alg of the signature, where they are named, must be those of the key that the access token is bound to"
@@ -80,69 +85,44 @@ impl SignatureError {
         if status == StatusCode::PAYLOAD_TOO_LARGE { Self::TooLarge } else { Self::Body }
     }
 
-    fn status(self) -> StatusCode {
+    pub(crate) fn code(self) -> ErrorCode {
         match self {
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Body => StatusCode::BAD_REQUEST,
-            _ => StatusCode::UNAUTHORIZED,
+            // Another token is needed, before anything can be signed.
+            Self::NotBound | Self::Unfit => ErrorCode::InvalidToken,
+            // Without the body nobody has looked at the signature.
+            Self::TooLarge | Self::Body => ErrorCode::InvalidRequest,
+            Self::Digest
+            | Self::Malformed
+            | Self::Components
+            | Self::Time
+            | Self::Expired
+            | Self::Key
+            | Self::Signature => ErrorCode::InvalidSignature,
         }
     }
-}
 
-impl IntoResponse for SignatureError {
-    fn into_response(self) -> Response {
-        let status = self.status();
-        // Without the body nobody has looked at the signature.
-        let code = if status == StatusCode::UNAUTHORIZED { "invalid_signature" } else { "invalid_request" };
-        let body = serde_json::json!({ "error": code, "error_description": self.to_string() });
-        let mut response = (status, axum::Json(body)).into_response();
-        if status == StatusCode::UNAUTHORIZED {
-            let headers = response.headers_mut();
-            // RFC 9421 §5.1: what would do.
-            let wanted = COVERED.map(|name| format!("\"{name}\"")).join(" ");
-            if let Ok(wanted) = HeaderValue::try_from(format!("sig=({wanted});created;keyid")) {
-                headers.insert(ACCEPT_SIGNATURE, wanted);
-            }
-            headers
-                .insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("DPoP error=\"invalid_signature\""));
+    /// RFC 9421 §5.1: what would do.
+    pub(crate) fn accept_signature(self) -> Option<(HeaderName, HeaderValue)> {
+        if self.code() == ErrorCode::InvalidRequest {
+            return None;
         }
-        response
-    }
-}
-
-/// The answer to a request that is not signed as it must be, or not allowed at all.
-#[derive(Clone, Debug)]
-pub enum Unsigned {
-    /// It does not even have a token that is good.
-    Refused(Box<Refusal>),
-    /// It is not signed as it must be.
-    Signature(SignatureError),
-}
-
-impl IntoResponse for Unsigned {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Refused(refusal) => refusal.into_response(),
-            Self::Signature(error) => error.into_response(),
-        }
+        let wanted = COVERED.map(|name| format!("\"{name}\"")).join(" ");
+        HeaderValue::try_from(format!("sig=({wanted});created;keyid")).ok().map(|wanted| (ACCEPT_SIGNATURE, wanted))
     }
 }
 
 impl<S: Send + Sync> FromRequest<S> for SignedRequest {
-    type Rejection = Unsigned;
+    type Rejection = Refusal;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Unsigned> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let (mut parts, body) = request.into_parts();
-        let caller = Caller::from_request_parts(&mut parts, state)
-            .await
-            .map_err(|refusal| Unsigned::Refused(Box::new(refusal)))?;
-        let wrong = Unsigned::Signature;
-        let proven = parts.extensions.get::<ProvenKey>().cloned().ok_or(wrong(SignatureError::NotBound))?;
-        let (method, uri, headers) =
-            (parts.method.clone(), original_uri(&parts.extensions, &parts.uri), parts.headers.clone());
+        let caller = Caller::from_request_parts(&mut parts, state).await?;
+        let wrong = |error: SignatureError| caller.refusal(error);
+        let proven = parts.extensions.get::<ProvenKey>().cloned().ok_or_else(|| wrong(SignatureError::NotBound))?;
+        let (method, headers) = (parts.method.clone(), parts.headers.clone());
         let body = Bytes::from_request(Request::from_parts(parts, body), state).await;
         let body = body.map_err(|rejection| wrong(SignatureError::of_body(rejection.status())))?;
-        let signed = Message { method: &method, uri: &uri, headers: &headers, body: &body };
+        let signed = Message { method: &method, headers: &headers, body: &body };
         signed.check(&proven, caller.now()).map_err(wrong)?;
         Ok(Self { caller, body })
     }
@@ -151,7 +131,6 @@ impl<S: Send + Sync> FromRequest<S> for SignedRequest {
 /// A request, as far as it can be signed.
 struct Message<'a> {
     method: &'a Method,
-    uri: &'a Uri,
     headers: &'a HeaderMap,
     body: &'a [u8],
 }
@@ -162,7 +141,7 @@ impl Message<'_> {
         let (label, input) = self.input()?;
         let signature = self.signature(&label)?;
         check_parameters(&input, &proven.key, now)?;
-        let base = self.base(&input, &proven.place)?;
+        let base = self.base(&input, &proven.address)?;
         let algorithm = algorithm_of(&proven.key).ok_or(SignatureError::Key)?;
         let verifier = proven.key.verifier(algorithm).map_err(|_| SignatureError::Key)?;
         if verifier.verify_detached(base.as_bytes(), &signature) { Ok(()) } else { Err(SignatureError::Signature) }
@@ -209,7 +188,7 @@ impl Message<'_> {
     }
 
     /// RFC 9421 §2.5.
-    fn base(&self, input: &InnerList, place: &Url) -> Result<String, SignatureError> {
+    fn base(&self, input: &InnerList, address: &str) -> Result<String, SignatureError> {
         let wrong = SignatureError::Components;
         if input.items.len() > MOST_COMPONENTS {
             return Err(wrong);
@@ -224,7 +203,7 @@ impl Message<'_> {
             }
             let value = match name {
                 "@method" => self.method.as_str().to_owned(),
-                "@target-uri" => self.target(place),
+                "@target-uri" => address.to_owned(),
                 _ if name.starts_with('@') || name != name.to_ascii_lowercase() => return Err(wrong),
                 _ => self.field(&name.parse().map_err(|_| wrong)?).ok_or(wrong)?,
             };
@@ -239,14 +218,6 @@ impl Message<'_> {
         base.push_str(&parameters);
         Ok(base)
     }
-
-    /// The address as its client sees it.
-    fn target(&self, place: &Url) -> String {
-        let mut target = place.clone();
-        target.set_path(self.uri.path());
-        target.set_query(self.uri.query());
-        target.into()
-    }
 }
 
 fn check_parameters(input: &InnerList, key: &PublicJwk, now: i64) -> Result<(), SignatureError> {
@@ -256,7 +227,7 @@ fn check_parameters(input: &InnerList, key: &PublicJwk, now: i64) -> Result<(), 
         return Err(SignatureError::Time);
     }
     if integer("expires").is_some_and(|expires| expires.is_none_or(|expires| expires <= now)) {
-        return Err(SignatureError::Time);
+        return Err(SignatureError::Expired);
     }
     let is = |name: &str, expected: &str| {
         let named = input.params.get(name).map(|value| value.as_string().map(StringRef::as_str));
@@ -265,7 +236,7 @@ fn check_parameters(input: &InnerList, key: &PublicJwk, now: i64) -> Result<(), 
     let algorithm = match algorithm_of(key) {
         Some(Algorithm::ES256) => "ecdsa-p256-sha256",
         Some(Algorithm::EdDSA) => "ed25519",
-        _ => return Err(SignatureError::Key),
+        _ => return Err(SignatureError::Unfit),
     };
     if is("keyid", &key.thumbprint()) && is("alg", algorithm) { Ok(()) } else { Err(SignatureError::Key) }
 }

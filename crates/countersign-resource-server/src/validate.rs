@@ -52,9 +52,15 @@ pub enum TokenError {
     /// `cnf` is present: the token is worth nothing without a proof of its key; or bound to what this crate cannot check.
     #[error("the access token is sender-constrained and cannot be used as a bearer token")]
     SenderConstrained,
+    /// Bound to something else than a key, such as a certificate (RFC 8705), which this crate cannot check.
+    #[error("the access token is bound to what this server cannot check, and is not accepted")]
+    CertificateBound,
     /// Sent as `DPoP`, and bound to nothing (RFC 9449 §7.1).
     #[error("the access token is not bound to a key: send it as Bearer")]
     NotBound,
+    /// A proof came, and nobody told this API what address it has for its clients.
+    #[error("this server is set up wrongly: it does not know its own address")]
+    NoAddress,
     /// Bound to a key, and sent without a proof of it.
     #[error("the DPoP proof is missing")]
     ProofMissing,
@@ -109,10 +115,12 @@ impl TokenError {
             | Self::NotBound
             | Self::Inactive
             | Self::ProofOfAnotherKey
+            | Self::CertificateBound
             | Self::SenderConstrained => Some(ErrorCode::InvalidToken),
             Self::ProofMissing | Self::ProofMalformed | Self::Proof(_) | Self::ProofReplayed => {
                 Some(ErrorCode::InvalidDpopProof)
             }
+            Self::NoAddress => Some(ErrorCode::ServerError),
             Self::ReplaysUnknown | Self::IntrospectionUnavailable | Self::KeysUnavailable { .. } => {
                 Some(ErrorCode::TemporarilyUnavailable)
             }
@@ -121,7 +129,7 @@ impl TokenError {
 
     /// Whether the client must send a proof, or another one.
     pub(crate) fn is_about_proof(self) -> bool {
-        matches!(self, Self::SenderConstrained | Self::NotBound | Self::ProofOfAnotherKey)
+        matches!(self, Self::SenderConstrained | Self::ProofOfAnotherKey)
             || self.code() == Some(ErrorCode::InvalidDpopProof)
     }
 }

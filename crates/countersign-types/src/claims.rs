@@ -85,8 +85,10 @@ pub struct AccessTokenClaims {
     /// The APIs that own a granted scope, and the issuer for `openid`.
     pub aud: Audience,
     /// When it stops being valid, in seconds since 1970.
+    #[serde(deserialize_with = "foreign::date")]
     pub exp: i64,
     /// When it was issued, in seconds since 1970.
+    #[serde(deserialize_with = "foreign::date")]
     pub iat: i64,
     /// This token.
     pub jti: TokenId,
@@ -96,13 +98,13 @@ pub struct AccessTokenClaims {
     #[serde(default, skip_serializing_if = "ScopeSet::is_empty")]
     pub scope: ScopeSet,
     /// The grant that it came from; all tokens of a grant are revoked together. Absent where no person granted anything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "foreign::own")]
     pub gid: Option<GrantId>,
     /// The device session of the sign-in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "foreign::own")]
     pub sid: Option<SessionId>,
     /// When the person signed in, in seconds since 1970 (RFC 9068 §2.2.1).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "foreign::optional_date")]
     pub auth_time: Option<i64>,
     /// How strong the sign-in was (RFC 9068 §2.2.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,13 +113,13 @@ pub struct AccessTokenClaims {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
     /// The person's roles, for an API that was registered to see them (RFC 9068 §2.2.3.1).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "foreign::roles")]
     pub roles: Vec<String>,
     /// What the token is bound to (RFC 7800); absent for a bearer token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
     /// Not before, in seconds since 1970. Countersign never sets it; a validator must honour it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "foreign::optional_date")]
     pub nbf: Option<i64>,
 }
 
@@ -153,4 +155,49 @@ pub struct IdTokenClaims {
     /// Claims about the person that belong into this token.
     #[serde(flatten)]
     pub person: Map<String, serde_json::Value>,
+}
+
+/// How other issuers write what Countersign writes in one way only.
+mod foreign {
+    use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
+    use serde_json::Value;
+
+    /// A `NumericDate` may have fractions of a second (RFC 7519 §2); they are dropped.
+    pub fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Date {
+            Seconds(i64),
+            Fraction(f64),
+        }
+        match Date::deserialize(deserializer)? {
+            Date::Seconds(seconds) => Ok(seconds),
+            #[allow(clippy::cast_possible_truncation)] // not within these bounds
+            Date::Fraction(seconds) if seconds.abs() < 1e15 => Ok(seconds.floor() as i64),
+            Date::Fraction(_) => Err(D::Error::custom("no date")),
+        }
+    }
+
+    pub fn optional_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+        date(deserializer).map(Some)
+    }
+
+    /// `gid` and `sid` are ours; where another issuer means something else by them, they say nothing.
+    pub fn own<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+        Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
+    }
+
+    /// Texts, or objects of SCIM with a `value` (RFC 9068 §2.2.3.1, RFC 7643 §4.1.2). Others say nothing.
+    pub fn roles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+        let listed = match Value::deserialize(deserializer)? {
+            Value::Array(listed) => listed,
+            one => vec![one],
+        };
+        let role = |role: Value| match role {
+            Value::String(role) => Some(role),
+            Value::Object(role) => role.get("value").and_then(Value::as_str).map(str::to_owned),
+            _ => None,
+        };
+        Ok(listed.into_iter().filter_map(role).collect())
+    }
 }

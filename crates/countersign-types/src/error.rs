@@ -61,6 +61,8 @@ codes! {
     UseDpopNonce = "use_dpop_nonce", 400;
     /// The access token is malformed, expired or revoked (RFC 6750 §3.1).
     InvalidToken = "invalid_token", 401;
+    /// A request that must be signed as a whole (RFC 9421) is not. No specification has a code for it; `Accept-Signature` tells what is wanted.
+    InvalidSignature = "invalid_signature", 401;
     /// The access token lacks a scope (RFC 6750 §3.1).
     InsufficientScope = "insufficient_scope", 403;
     /// The sign-in behind the token is too weak or too old (RFC 9470 §3).

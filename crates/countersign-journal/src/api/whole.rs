@@ -7,7 +7,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use countersign_resource_server::{Authorized, Caller, SignedRequest, Unsigned};
+use countersign_resource_server::{Authorized, Caller, Refusal, SignedRequest};
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
@@ -23,7 +23,7 @@ pub(super) async fn export(
     visit: Visit,
     State(journal): State<Journal>,
     caller: Caller,
-    signed: Result<SignedRequest, Unsigned>,
+    signed: Result<SignedRequest, Refusal>,
 ) -> Result<Response, ApiError> {
     check(&journal, &caller, signed)?;
     let mut tx = journal.store.begin().await?;
@@ -44,7 +44,7 @@ pub(super) async fn delete(
     visit: Visit,
     State(journal): State<Journal>,
     caller: Caller,
-    signed: Result<SignedRequest, Unsigned>,
+    signed: Result<SignedRequest, Refusal>,
 ) -> Result<StatusCode, ApiError> {
     check(&journal, &caller, signed)?;
     let mut tx = journal.store.begin().await?;
@@ -55,9 +55,10 @@ pub(super) async fn delete(
 }
 
 /// The sign-in first: whoever has to sign in again gets another token, which another signature goes with.
-fn check(journal: &Journal, caller: &Caller, signed: Result<SignedRequest, Unsigned>) -> Result<(), ApiError> {
+fn check(journal: &Journal, caller: &Caller, signed: Result<SignedRequest, Refusal>) -> Result<(), ApiError> {
     caller.require(&journal.strong)?;
-    signed.map(drop).map_err(ApiError::Unsigned)
+    signed?;
+    Ok(())
 }
 
 /// Where the writing of the document stands.

@@ -145,6 +145,7 @@ async fn metadata_is_published_and_named_in_every_challenge() {
             "authorization_servers": [provider.issuer],
             "scopes_supported": ["journal.read", "journal.write"],
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": ["ES256", "EdDSA", "PS256"],
         })
     );
     let named = format!("resource_metadata=\"{AUDIENCE}/.well-known/oauth-protected-resource\"");

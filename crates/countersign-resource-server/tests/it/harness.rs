@@ -126,6 +126,10 @@ impl Provider {
         *self.answers.discovery.lock().unwrap() = answer;
     }
 
+    pub fn discovery(&self) -> Value {
+        serde_json::from_slice(&self.answers.discovery.lock().unwrap().body).unwrap()
+    }
+
     pub fn answer_jwks(&self, answer: Answer) {
         *self.answers.jwks.lock().unwrap() = answer;
     }

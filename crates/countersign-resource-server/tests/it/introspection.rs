@@ -153,9 +153,16 @@ async fn where_the_provider_cannot_be_asked_nothing_passes_for_now() {
     let desk = Desk::open(&provider).await;
     let (asking, token) = (api(&server(&provider)), provider.token());
     desk.says(None);
-    for path in ["/confirmed", "/opaque"] {
+    for path in ["/confirmed", "/opaque", "/opaque"] {
         assert_eq!(status(&asking, path, &token).await, 503);
     }
+    assert_eq!(desk.asked(), 1, "a provider that does not answer is left alone for a moment");
+    provider.clock.advance(1);
+    desk.says(Some(active(&provider)));
+    assert_eq!(status(&asking, "/opaque", &token).await, 200);
+    desk.says(None);
+    provider.clock.advance(5);
+    assert_eq!(status(&asking, "/opaque", &token).await, 503);
     assert_eq!(status(&asking, "/local", &token).await, 200);
     // Nor where nobody said how to ask, or the provider has no such endpoint.
     let silent = api(&provider.builder().build().unwrap());
@@ -177,4 +184,87 @@ async fn an_answer_counts_no_longer_than_its_token_or_not_at_all() {
     }
     assert_eq!(desk.asked(), 3);
     assert!(!format!("{:?}", provider.builder().introspection("api", "s3cret")).contains("s3cret"));
+}
+
+#[tokio::test]
+async fn to_confirm_a_token_the_provider_need_only_say_that_it_is_active() {
+    let provider = Provider::start().await;
+    let desk = Desk::open(&provider).await;
+    let api = api(&server(&provider));
+    desk.says(Some(json!({ "active": true })));
+    assert_eq!(status(&api, "/confirmed", &provider.token()).await, 200);
+    // What it says beyond must be of this token.
+    for (name, value) in [("jti", "another"), ("iss", "https://other.example")] {
+        desk.says(Some(json!({ "active": true, name: value })));
+        assert_eq!(status(&api, "/confirmed", &provider.token_with("sub", json!(name))).await, 401, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_clients_own_opaque_token_and_another_kind_of_token() {
+    let provider = Provider::start().await;
+    let desk = Desk::open(&provider).await;
+    let api = api(&server(&provider));
+    let mut answer = active(&provider);
+    answer.as_object_mut().unwrap().remove("sub");
+    desk.says(Some(answer));
+    assert_eq!(status(&api, "/opaque", "of-a-client").await, 200);
+    let mut answer = active(&provider);
+    answer["token_type"] = "refresh_token".into();
+    desk.says(Some(answer));
+    assert_eq!(status(&api, "/opaque", "to-refresh").await, 401);
+}
+
+#[tokio::test]
+async fn an_answer_never_counts_past_the_end_of_the_token() {
+    let provider = Provider::start().await;
+    let desk = Desk::open(&provider).await;
+    let api = api(&server(&provider));
+    let mut answer = active(&provider);
+    answer["exp"] = json!(provider.clock_now() + 2);
+    desk.says(Some(answer));
+    assert_eq!(status(&api, "/opaque", "a").await, 200);
+    provider.clock.advance(1);
+    assert_eq!((status(&api, "/opaque", "a").await, desk.asked()), (200, 1));
+    provider.clock.advance(1);
+    assert_eq!((status(&api, "/opaque", "a").await, desk.asked()), (200, 2), "within the leeway, and asked again");
+    // Nor longer because the clock was set back.
+    desk.says(Some(json!({ "active": false })));
+    provider.clock.advance(-3600);
+    assert_eq!(status(&api, "/opaque", "a").await, 401);
+}
+
+#[tokio::test]
+async fn a_token_that_many_send_at_once_is_asked_about_once() {
+    let provider = Provider::start().await;
+    let desk = Desk::open(&provider).await;
+    let api = api(&server(&provider));
+    for (answer, expected) in [(active(&provider), 200), (json!({ "active": false }), 401)] {
+        let before = desk.asked();
+        desk.says(Some(answer));
+        let herd: Vec<_> = (0..50)
+            .map(|_| {
+                let api = api.clone();
+                tokio::spawn(async move { status(&api, "/opaque", &format!("token-{expected}")).await })
+            })
+            .collect();
+        for one in herd {
+            assert_eq!(one.await.unwrap(), expected);
+        }
+        assert_eq!(desk.asked(), before + 1);
+    }
+}
+
+#[tokio::test]
+async fn the_address_may_be_told_where_the_provider_does_not() {
+    let provider = Provider::start().await;
+    let desk = Desk::open(&provider).await;
+    let document = provider.discovery();
+    let endpoint = document["introspection_endpoint"].as_str().unwrap();
+    provider.answer_discovery(Answer::status(StatusCode::NOT_FOUND));
+    desk.says(Some(active(&provider)));
+    let builder = || provider.builder().introspection("api", "secret");
+    let told = api(&builder().introspection_url(endpoint).build().unwrap());
+    assert_eq!(status(&told, "/opaque", "a").await, 200);
+    assert!(builder().introspection_url("http://provider.example/introspect").build().is_err());
 }

@@ -1,12 +1,17 @@
 //! How the provider's keys are fetched, kept and refreshed.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
 use axum::http::{StatusCode, header};
-use countersign_resource_server::{Algorithm, BuildError, ResourceServer, TokenError};
+use countersign_resource_server::{Algorithm, BuildError, Clock, ResourceServer, TokenError};
 use serde_json::json;
 
-use crate::harness::{AUDIENCE, Answer, Api, FIRST_KEY, Provider, SECOND_KEY, STRANGERS_KEY, key_set, sign, until};
+use crate::harness::{
+    AUDIENCE, Answer, Api, FIRST_KEY, Provider, SECOND_KEY, START, STRANGERS_KEY, key_set, sign, until,
+};
 
 const UNKNOWN: &str = "the access token is signed by an unknown key";
 
@@ -297,4 +302,71 @@ async fn the_keys_may_be_in_a_file_which_is_read_again() {
     provider.clock.advance(10);
     api.accepts(&rotated).await;
     assert_eq!((provider.discovery_asked(), provider.jwks_asked()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_herd_of_tokens_by_a_new_key_asks_once_and_all_pass() {
+    let provider = Provider::start().await;
+    let server = provider.builder().build().unwrap();
+    server.validate(&provider.token()).await.unwrap();
+    provider.publish(&[&FIRST_KEY, &SECOND_KEY]);
+    provider.clock.advance(10);
+    let herd: Vec<_> = (0..100)
+        .map(|number| {
+            let mut claims = provider.claims();
+            claims["jti"] = json!(number.to_string());
+            let (server, token) = (server.clone(), sign(&SECOND_KEY, "at+jwt", &claims));
+            tokio::spawn(async move { server.validate(&token).await.map(drop) })
+        })
+        .collect();
+    for one in herd {
+        assert_eq!(one.await.unwrap(), Ok(()));
+    }
+    assert_eq!(provider.jwks_asked(), 2);
+}
+
+/// Goes on by a second whenever it is looked at.
+#[derive(Debug)]
+struct Hurrying(AtomicI64);
+
+impl Clock for Hurrying {
+    fn now(&self) -> i64 {
+        self.0.fetch_add(1, Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn a_second_that_passes_while_the_keys_are_fetched_shuts_nobody_out() {
+    let provider = Provider::start().await;
+    let server = provider.builder().clock(Hurrying(AtomicI64::new(START))).build().unwrap();
+    server.validate(&provider.token()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_while_the_provider_is_away_shuts_nobody_out() {
+    let provider = Provider::start().await;
+    let api = provider.api();
+    let token = provider.token_with("iat", json!(START - 60));
+    api.accepts(&token).await;
+    provider.go_down();
+    provider.clock.advance(-30);
+    for _ in 0..3 {
+        api.accepts(&token).await;
+    }
+}
+
+#[tokio::test]
+async fn one_odd_key_does_not_shut_out_the_others() {
+    let provider = Provider::start().await;
+    let mut keys = key_set(&[&FIRST_KEY, &FIRST_KEY]);
+    let weak = json!({ "kty": "RSA", "kid": "weak", "n": "AQAB", "e": "AQAB" });
+    let odd = [
+        weak,
+        json!({ "kty": "EC", "crv": "P-256", "x": "!", "y": "!" }),
+        json!({ "kty": "RSA", "alg": "" }),
+        json!(7),
+    ];
+    keys["keys"].as_array_mut().unwrap().splice(0..0, odd);
+    provider.answer_jwks(Answer::json(&keys));
+    provider.api().accepts(&provider.token()).await;
 }

@@ -4,11 +4,11 @@ use std::{pin::Pin, sync::LazyLock};
 
 use axum::{Router, body::Body, http::Request, routing::get};
 use countersign_jose::{Algorithm, PrivateKey, access_token_hash};
-use countersign_resource_server::{Caller, FirstUse, Lifespan, ReplayGuard};
+use countersign_resource_server::{Caller, FirstUse, Lifespan, ReplayGuard, ResourceServer};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::harness::{AUDIENCE, Api, Provider, Seen};
+use crate::harness::{AUDIENCE, Api, FIRST_KEY, Provider, Seen, sign};
 
 static KEY: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate(Algorithm::ES256).unwrap());
 
@@ -88,7 +88,8 @@ async fn without_a_right_proof_it_is_refused() {
     assert_refused(&as_bearer, "invalid_token", "cannot be used as a bearer token");
     let unbound = provider.token();
     let unbound = send(&api, &unbound, &proof(&provider, &unbound, &json!({}))).await;
-    assert_refused(&unbound, "invalid_token", "is not bound to a key");
+    assert!(unbound.status == 401 && unbound.challenge().starts_with("Bearer error=\"invalid_token\""), "{unbound:?}");
+    assert!(unbound.body.contains("is not bound to a key"), "{unbound:?}");
     assert_eq!(send(&api, &token, &good).await.status, 200, "what was refused spent nothing");
 }
 
@@ -156,4 +157,60 @@ async fn the_address_is_the_one_that_clients_see() {
     assert_eq!(seen("2", "https://journal.example:8443/entries").await, 401);
     assert_eq!(seen("3", &format!("{AUDIENCE}/v1/entries")).await, 401);
     assert!(provider.builder().public_url("journal").build().is_err());
+}
+
+#[tokio::test]
+async fn what_a_proxy_takes_away_from_the_path_is_named_by_the_public_address() {
+    let provider = Provider::start().await;
+    let token = bound_token(&provider);
+    let api = Api::new(&provider.builder().public_url("https://example.com/api/").build().unwrap());
+    let seen = async |jti: &str, htu: &str| {
+        let proof = proof(&provider, &token, &json!({ "jti": jti, "htu": htu }));
+        api.send(request("/", &format!("DPoP {token}"), &[&proof])).await.status.as_u16()
+    };
+    assert_eq!(seen("1", "https://example.com/api/").await, 200);
+    assert_eq!(seen("2", "https://example.com/").await, 401);
+    for address in
+        ["urn:api", "ftp://example.com", "https://example.com?a", "https://a@example.com", "https://example.com#a"]
+    {
+        assert!(provider.builder().public_url(address).build().is_err(), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn an_api_that_knows_no_address_of_its_own_says_that_it_is_set_up_wrongly() {
+    let provider = Provider::start().await;
+    let server =
+        ResourceServer::builder(&provider.issuer, "urn:journal").clock(provider.clock.clone()).build().unwrap();
+    let mut claims = provider.claims();
+    (claims["aud"], claims["cnf"]) = (json!("urn:journal"), json!({ "jkt": KEY.kid() }));
+    let token = sign(&FIRST_KEY, "at+jwt", &claims);
+    let seen = send(&Api::new(&server), &token, &proof(&provider, &token, &json!({}))).await;
+    assert_eq!((seen.status.as_u16(), seen.challenge()), (500, ""));
+}
+
+#[tokio::test]
+async fn whoever_came_with_a_proof_is_asked_for_a_token_that_takes_one() {
+    let provider = Provider::start().await;
+    let (api, token) = (provider.api(), bound_token(&provider));
+    provider.clock.advance(700);
+    let seen = send(&api, &token, &proof(&provider, &token, &json!({}))).await;
+    assert_refused(&seen, "invalid_token", "has expired");
+}
+
+#[tokio::test]
+async fn a_layer_within_a_layer_asks_for_no_second_proof() {
+    let provider = Provider::start().await;
+    let (server, token) = (provider.builder().build().unwrap(), bound_token(&provider));
+    let who = get(async |caller: Caller| caller.sub.clone());
+    let api = Router::new().route("/", who.clone().layer(server.layer())).layer(server.layer());
+    let ask = async |api: &Router, jti: &str| {
+        let proof = proof(&provider, &token, &json!({ "jti": jti }));
+        api.clone().oneshot(request("/", &format!("DPoP {token}"), &[&proof])).await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask(&api, "1").await, 200);
+    assert_eq!(ask(&api, "1").await, 401, "it is still good once");
+    // What the inner one asks beyond is asked: here nobody said how.
+    let confirmed = Router::new().route("/", who.layer(server.layer().confirmed())).layer(server.layer());
+    assert_eq!(ask(&confirmed, "2").await, 503);
 }

@@ -1,5 +1,7 @@
 //! Requests that are signed as a whole (RFC 9421, RFC 9530).
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -18,7 +20,7 @@ const PATH: &str = "/erase?really=yes";
 
 /// Somebody with a key, and a token that is bound to it.
 struct Signer {
-    key: PrivateKey,
+    key: Arc<PrivateKey>,
     token: String,
     proof: String,
     created: i64,
@@ -26,7 +28,7 @@ struct Signer {
 
 impl Signer {
     fn new(provider: &Provider, algorithm: Algorithm, jti: &str) -> Self {
-        let key = PrivateKey::generate(algorithm).unwrap();
+        let key = Arc::new(PrivateKey::generate(algorithm).unwrap());
         let token = provider.token_with("cnf", json!({ "jkt": key.kid() }));
         let created = provider.clock_now();
         let claims = json!({
@@ -162,11 +164,13 @@ async fn whatever_was_altered_or_left_out_is_noticed() {
         format!(";created={}", now + 11),
         ";created=\"now\"".to_owned(),
         String::new(),
-        format!(";created={now};expires={now}"),
     ] {
         let one = signer();
         refused.push((one.request(&Signer::components(), &parameters), "within the last minute"));
     }
+    let one = signer();
+    let expired = format!(";created={now};expires={now}");
+    refused.push((one.request(&Signer::components(), &expired), "has expired"));
     // Another key, or said to be.
     for parameters in [";keyid=\"another\"", ";alg=\"rsa-pss-sha512\"", ";alg=7"] {
         let one = signer();
@@ -206,7 +210,7 @@ async fn a_bearer_token_signs_nothing() {
     let provider = Provider::start().await;
     let request = Request::post(PATH).header("authorization", format!("Bearer {}", provider.token()));
     let (status, body) = send(&api(&provider), request.body(Body::from(BODY)).unwrap()).await;
-    assert!(status == 401 && body.contains("bound to a key"), "{status} {body}");
+    assert!(status == 401 && body.contains("invalid_token") && body.contains("bound to a key"), "{status} {body}");
 }
 
 #[tokio::test]
@@ -219,4 +223,58 @@ async fn what_has_nothing_to_do_with_the_signature_is_told_so() {
     // A route without the layer is a fault of the API.
     let forgotten = Router::new().route("/erase", post(async |_: SignedRequest| "never"));
     assert_eq!(send(&forgotten, signer.good()).await.0, 500);
+}
+
+#[tokio::test]
+async fn a_key_that_only_makes_proofs_is_told_which_would_do() {
+    let provider = Provider::start().await;
+    let signer = Signer::new(&provider, Algorithm::PS256, "1");
+    let (status, body) = send(&api(&provider), signer.good()).await;
+    assert!(status == 401 && body.contains("ES256 or EdDSA"), "{status} {body}");
+}
+
+/// An API whose routes a traversal could reach, one of them nested.
+fn tenants(provider: &Provider) -> Router {
+    let served = async |request: SignedRequest| format!("served {}", request.caller.sub);
+    let users = Router::new().route("/{user}", post(served)).route("/{tenant}/users/{user}", post(served));
+    Router::new().nest("/users", users.clone()).merge(users).layer(provider.builder().build().unwrap().layer())
+}
+
+#[tokio::test]
+async fn the_address_is_signed_letter_by_letter() {
+    let provider = Provider::start().await;
+    let api = tenants(&provider);
+    let key = Arc::new(PrivateKey::generate(Algorithm::ES256).unwrap());
+    let token = provider.token_with("cnf", json!({ "jkt": key.kid() }));
+    let created = provider.clock_now();
+    // Signed for one address and sent to another.
+    let ask = async |jti: &str, signed: &str, sent: &str| {
+        let htu = format!("{AUDIENCE}{}", signed.split('?').next().unwrap());
+        let claims = json!({ "jti": jti, "htm": "POST", "htu": htu, "iat": created, "ath": access_token_hash(&token) });
+        let signer = Signer {
+            proof: key.sign_embedded("dpop+jwt", &claims).unwrap(),
+            key: key.clone(),
+            token: token.clone(),
+            created,
+        };
+        let mut components = Signer::components();
+        components[1].1 = format!("{AUDIENCE}{signed}");
+        let mut request = signer.request(&components, &signer.parameters());
+        *request.uri_mut() = sent.parse().unwrap();
+        send(&api, request).await.0
+    };
+    for (number, address) in
+        ["/users/7", "/users/7?name=O'Neil&x", "/users/7?", "/users/%7E7", "/users/a{b}\"c", "/x/users/7"]
+            .into_iter()
+            .enumerate()
+    {
+        assert_eq!(ask(&format!("good {number}"), address, address).await, 200, "{address}");
+    }
+    for (number, sent) in
+        ["/tenants/../users/7", "/./users/7", "/tenants/%2e%2e/users/7", "/users\\7", "/users/7?", "/users/%37"]
+            .into_iter()
+            .enumerate()
+    {
+        assert_eq!(ask(&format!("altered {number}"), "/users/7", sent).await, 401, "{sent}");
+    }
 }

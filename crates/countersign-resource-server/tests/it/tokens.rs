@@ -5,7 +5,7 @@ use countersign_jose::{PrivateKey, Signer};
 use countersign_resource_server::Algorithm;
 use serde_json::{Value, json};
 
-use crate::harness::{AUDIENCE, FIRST_KEY, Provider, STRANGERS_KEY, key_set, sign};
+use crate::harness::{AUDIENCE, FIRST_KEY, Provider, SECOND_KEY, STRANGERS_KEY, key_set, sign};
 
 /// A token with a header of our choice and the signature of an honest one.
 fn with_header(token: &str, header: &str) -> String {
@@ -104,8 +104,36 @@ async fn a_sender_constrained_token_is_refused() {
         let token = provider.token_with("cnf", confirmation);
         let seen = api.get_with("/", &token).await;
         assert_eq!((seen.status.as_u16(), seen.json()["error"].as_str()), (401, Some("invalid_token")));
-        assert!(seen.challenge().starts_with("DPoP error=\"invalid_token\""), "{}", seen.challenge());
     }
+    let by_key = api.get_with("/", &provider.token_with("cnf", json!({ "jkt": "x" }))).await;
+    assert!(by_key.challenge().starts_with("DPoP error=\"invalid_token\""), "{by_key:?}");
+    // No proof would help.
+    let by_certificate = api.get_with("/", &provider.token_with("cnf", json!({ "x5t#S256": "x" }))).await;
+    assert!(by_certificate.challenge().starts_with("Bearer error=\"invalid_token\""), "{by_certificate:?}");
+}
+
+#[tokio::test]
+async fn what_other_issuers_write_in_their_own_way_is_understood() {
+    let provider = Provider::start().await;
+    let api = provider.api();
+    let now = provider.clock_now();
+    for (name, value) in [
+        ("exp", json!(f64::from(u32::try_from(now).unwrap()) + 60.5)),
+        ("auth_time", json!(1.5)),
+        ("gid", json!(1000)),
+        ("sid", json!(["a"])),
+        ("roles", json!([{ "value": "admin", "display": "Administrator" }, 7])),
+        ("roles", json!("admin")),
+        ("roles", Value::Null),
+        ("aud", json!(AUDIENCE)),
+    ] {
+        api.accepts(&provider.token_with(name, value)).await;
+    }
+    let without = json!({ "alg": "RS256", "typ": "at+jwt" }).to_string();
+    let claims = URL_SAFE_NO_PAD.encode(provider.claims().to_string());
+    let input = format!("{}.{claims}", URL_SAFE_NO_PAD.encode(without));
+    let signature = FIRST_KEY.signer().unwrap().sign_detached(input.as_bytes()).unwrap();
+    api.accepts(&format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))).await;
 }
 
 #[tokio::test]
@@ -200,7 +228,11 @@ async fn a_kid_is_only_ever_compared() {
         let header = json!({ "alg": "RS256", "typ": "at+jwt", "kid": kid }).to_string();
         api.refuses(&with_header(&provider.token(), &header), "the access token is signed by an unknown key").await;
     }
+    // Without one the only key is meant, where there is only one.
     let none = json!({ "alg": "RS256", "typ": "at+jwt" }).to_string();
+    api.refuses(&with_header(&provider.token(), &none), "the signature of the access token is wrong").await;
+    provider.publish(&[&FIRST_KEY, &SECOND_KEY]);
+    let api = provider.api();
     api.refuses(&with_header(&provider.token(), &none), "the access token is signed by an unknown key").await;
 }
 

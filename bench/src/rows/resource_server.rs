@@ -34,7 +34,7 @@ pub async fn validation(bench: &Bench) -> Result<Figure> {
 
 /// The same with what is remembered of it.
 pub async fn revalidation(bench: &Bench) -> Result<Figure> {
-    each_time(bench, 1_000, Limit::Times(0.5)).await
+    each_time(bench, 1_000, Limit::AtMost(3.0)).await
 }
 
 async fn each_time(bench: &Bench, cached: usize, limit: Limit) -> Result<Figure> {

@@ -112,7 +112,10 @@ where
             }
             // Inside of another layer of this API only what that one did not ask is asked: a proof is good once.
             let outcome = match known {
+                #[cfg(feature = "introspection")]
                 Some(caller) => server.known_caller(caller, by).await.map(|caller| (caller, None)),
+                #[cfg(not(feature = "introspection"))]
+                Some(caller) => Ok((caller, None)),
                 None => server.caller(presented, &proof, by).await,
             };
             match outcome {
@@ -148,16 +151,12 @@ pub(crate) fn original_uri(_: &Extensions, uri: &Uri) -> Uri {
 }
 
 impl ResourceServer {
+    #[cfg(feature = "introspection")]
     async fn known_caller(&self, caller: Caller, by: By) -> Result<Caller, Refusal> {
-        match by {
-            By::Signature => Ok(caller),
-            #[cfg(feature = "introspection")]
-            By::Both | By::Provider => self
-                .confirm(caller.claims(), caller.token())
-                .await
-                .map(|()| caller)
-                .map_err(|error| self.refusal(error)),
+        if by == By::Signature {
+            return Ok(caller);
         }
+        self.confirm(caller.claims(), caller.token()).await.map(|()| caller).map_err(|error| self.refusal(error))
     }
 
     async fn caller(

@@ -152,7 +152,8 @@ struct Limits {
 }
 
 impl RateLimit {
-    /// Lets everybody ask so many times within so many seconds, at least once and at most a million times. All that bear one name and share a store count together.
+    /// Lets everybody ask so many times within so many seconds, at least once and at most a million times. All that bear one name and
+    /// share a store count together. Tokens of one person that grant different quotas count apart.
     pub fn new(name: impl Into<String>, requests: u32, window: Duration) -> Self {
         // What a header can carry in quotes (RFC 9651 §3.3.3).
         let is_plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
@@ -194,11 +195,10 @@ impl Limits {
         let (kind, who) = caller.person().map_or(("client", caller.client_id.as_str()), |person| ("person", person));
         // Nothing before the last part has a line break in it. Another quota counts by other parts of a second.
         let key = format!("{}\n{}\n{}\n{kind}\n{who}", self.name, quota.requests, caller.iss);
-        if let Some(store) = &self.shared {
-            if let Some(standing) = store.count(key.clone(), quota, now).await {
-                return (quota, standing);
-            }
-            tracing::warn!(limit = self.name, "the shared counts cannot be had: this process counts by itself");
+        if let Some(store) = &self.shared
+            && let Some(standing) = store.count(key.clone(), quota, now).await
+        {
+            return (quota, standing);
         }
         (quota, self.memory.count(key, quota, now, MOST))
     }

@@ -83,6 +83,8 @@ impl FetchError {
 pub(crate) struct Provider {
     issuer: String,
     discovery: Url,
+    /// Where a provider that speaks OAuth and not OpenID Connect tells the same (RFC 8414 §3.1).
+    metadata: Url,
     http: reqwest::Client,
 }
 
@@ -113,11 +115,18 @@ impl Provider {
         }
         // OpenID Connect Discovery §4.1: appended, after removing a trailing slash.
         let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-        Ok(Self { issuer: issuer.to_owned(), discovery: Url::parse(&discovery).map_err(|_| refuse())?, http })
+        let mut metadata = url.clone();
+        metadata.set_path(&format!("/.well-known/oauth-authorization-server{}", url.path().trim_end_matches('/')));
+        let discovery = Url::parse(&discovery).map_err(|_| refuse())?;
+        Ok(Self { issuer: issuer.to_owned(), discovery, metadata, http })
     }
 
     pub async fn discover(&self) -> Result<Discovered, FetchError> {
-        let (document, fresh_for) = self.fetch::<DiscoveryDocument>(&self.discovery).await?;
+        let found = self.fetch::<DiscoveryDocument>(&self.discovery).await;
+        let (document, fresh_for) = match found {
+            Err(FetchError::Status(_, StatusCode::NOT_FOUND)) => self.fetch(&self.metadata).await?,
+            found => found?,
+        };
         // OpenID Connect Discovery §4.3: "MUST exactly match the value of the issuer URL".
         if document.issuer != self.issuer {
             return Err(FetchError::Issuer(document.issuer));

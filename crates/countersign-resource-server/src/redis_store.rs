@@ -1,7 +1,15 @@
 //! What several machines that serve one API remember together, in Redis: used proofs and counts. It may be lost: then proofs that might
 //! have been used before are refused, for seconds, and counts begin anew.
 
-use std::{fmt, pin::Pin, sync::LazyLock, time::Duration};
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use countersign_jose::{base64, sha256_of};
 use redis::{
@@ -10,12 +18,15 @@ use redis::{
 };
 
 use crate::{
+    clock::passed,
     limit::{Quota, RateStore, Standing},
     replay::{FirstUse, Lifespan, ReplayGuard},
 };
 
 /// How long a connection, and then each answer, may take.
 const TIMEOUT: Duration = Duration::from_millis(500);
+/// How long it is not asked after it did not answer, in seconds: each try may take as long as `TIMEOUT`.
+const PAUSE: i64 = 1;
 /// How much longer than it counts Redis keeps an entry, in seconds: its clock may differ from ours.
 const SWEEP_LATER: i64 = 60 * 60;
 
@@ -66,12 +77,16 @@ static COUNT: LazyLock<Script> = LazyLock::new(|| {
 /// Used proofs and counts in Redis: a [`ReplayGuard`] and a [`RateStore`]. Cheap to clone; all clones share a connection, which is made
 /// when it is first needed and again when it broke. Entries bear digests, and no names.
 ///
-/// While Redis is away, requests with a proof are answered with 503, and each process counts by itself.
+/// While Redis is away, requests with a proof are answered with 503, and each process counts by itself; once a second one request tries
+/// whether it is back. A Redis that evicts what is in use loses its memory each time, as does one whose statistics are reset: give it
+/// `maxmemory-policy noeviction` and, where it has access lists, the command `INFO`.
 #[derive(Clone)]
 pub struct RedisStore {
     manager: ConnectionManager,
     /// What all keys start with. In braces, so that a cluster keeps them together.
     namespace: String,
+    /// When it did not answer, in seconds since 1970.
+    away_at: Arc<AtomicI64>,
 }
 
 impl fmt::Debug for RedisStore {
@@ -94,7 +109,32 @@ impl RedisStore {
             // The next request is the next try.
             .set_number_of_retries(0);
         let manager = ConnectionManager::new_lazy_with_config(Client::open(url)?, config)?;
-        Ok(Self { manager, namespace: format!("countersign-api:{{{name}}}") })
+        let away_at = Arc::new(AtomicI64::new(i64::MIN));
+        Ok(Self { manager, namespace: format!("countersign-api:{{{name}}}"), away_at })
+    }
+
+    /// What it answers; none while it is away.
+    async fn answer<T>(&self, now: i64, asked: impl Future<Output = Result<T, RedisError>>) -> Option<T> {
+        let away_at = self.away_at.load(Ordering::Relaxed);
+        if !passed(away_at, now, PAUSE) {
+            return None;
+        }
+        match asked.await {
+            Ok(answer) => {
+                if away_at != i64::MIN {
+                    tracing::info!("Redis answers again");
+                    self.away_at.store(i64::MIN, Ordering::Relaxed);
+                }
+                Some(answer)
+            }
+            Err(error) => {
+                if away_at == i64::MIN {
+                    tracing::warn!(%error, "Redis does not answer: proofs are refused for now, and requests counted here");
+                }
+                self.away_at.store(now, Ordering::Relaxed);
+                None
+            }
+        }
     }
 
     fn key(&self, kind: &str, id: &str) -> String {
@@ -133,12 +173,7 @@ impl ReplayGuard for RedisStore {
         lifespan: Lifespan,
         now: i64,
     ) -> Pin<Box<dyn Future<Output = FirstUse> + Send + '_>> {
-        Box::pin(async move {
-            self.note(&id, lifespan, now).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "Redis does not tell whether a proof was used");
-                FirstUse::Unknown
-            })
-        })
+        Box::pin(async move { self.answer(now, self.note(&id, lifespan, now)).await.unwrap_or(FirstUse::Unknown) })
     }
 }
 
@@ -149,11 +184,6 @@ impl RateStore for RedisStore {
         quota: Quota,
         now: i64,
     ) -> Pin<Box<dyn Future<Output = Option<Standing>> + Send + '_>> {
-        Box::pin(async move {
-            let used = self.used(&caller, quota, now).await.inspect_err(|error| {
-                tracing::warn!(%error, "Redis does not count a request");
-            });
-            used.ok().map(|used| quota.after(used).0)
-        })
+        Box::pin(async move { self.answer(now, self.used(&caller, quota, now)).await.map(|used| quota.after(used).0) })
     }
 }

@@ -33,7 +33,7 @@ pub struct Require {
 }
 
 impl Require {
-    /// Asks for a scope, or for all of several that are separated by spaces.
+    /// Asks for a scope, or for all of several that are separated by spaces. An empty text asks for none.
     pub fn scope(scope: impl Into<String>) -> Self {
         Self { scope: scope.into(), ..Self::default() }
     }

@@ -82,6 +82,8 @@
 //! The oldest Rust that compiles it is 1.94; a newer one is asked for in a minor version, and told in the changelog. There is no `unsafe` in
 //! it, and no input makes it panic: that is fuzzed.
 //!
+//! It runs on tokio, with IO and timers on.
+//!
 //! # Keys
 //!
 //! Fetched from `{issuer}/.well-known/openid-configuration` and the `jwks_uri` in it, at the first request or by

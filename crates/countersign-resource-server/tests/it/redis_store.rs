@@ -37,6 +37,22 @@ impl Redis {
         panic!("redis-server does not start");
     }
 
+    /// The same one again, after it was killed.
+    fn restart(&mut self) {
+        let _ = self.process.wait();
+        let port = self.url.rsplit(':').next().unwrap().to_owned();
+        self.process = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--save", "", "--port", &port])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let client = redis::Client::open(self.url.as_str()).unwrap();
+        while client.get_connection().and_then(|mut redis| redis::cmd("PING").exec(&mut redis)).is_err() {
+            assert!(self.process.try_wait().unwrap().is_none(), "redis-server does not start again");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     fn store(&self) -> RedisStore {
         RedisStore::new(&self.url, "journal").unwrap()
     }
@@ -134,4 +150,17 @@ async fn without_redis_proofs_are_refused_and_requests_counted_here() {
     let api = limits::api(&provider, RateLimit::new("entries", 3, Duration::from_mins(1)).shared(store.clone()));
     assert_eq!(limits::passing(&api, &provider.token()).await, 3);
     assert!(!format!("{store:?}").contains("redis://"));
+    // It comes back without its memory: after a second it is asked again, and of what was made before nobody knows whether it was used.
+    redis.restart();
+    assert_eq!(used(&store, "b", NOW, NOW).await, FirstUse::Unknown, "not asked yet");
+    let later = NOW + 30;
+    let mut answer = used(&store, "c", later, NOW + 1).await;
+    for second in 2..60 {
+        if answer == FirstUse::First {
+            break;
+        }
+        answer = used(&store, "c", later, NOW + second).await;
+    }
+    assert_eq!(answer, FirstUse::First);
+    assert_eq!(used(&store, "c", later, later).await, FirstUse::Replayed);
 }

@@ -208,6 +208,7 @@ async fn dangerous_headers_are_refused() {
         json!({ "jwk": key }),
         json!({ "jku": "https://evil.example/jwks" }),
         json!({ "x5u": "https://evil.example/cert" }),
+        json!({ "x5c": ["MIIB"] }),
         json!({ "crit": ["exp"] }),
         json!({ "b64": false }),
         json!({ "zip": "DEF" }),
@@ -294,4 +295,16 @@ async fn a_token_whose_key_was_withdrawn_is_not_known_any_more() {
     provider.publish(&[&crate::harness::SECOND_KEY]);
     provider.clock.advance(7_201);
     api.refuses(&token, "the access token is signed by an unknown key").await;
+}
+
+#[tokio::test]
+async fn an_encrypted_token_is_no_signed_one() {
+    let provider = Provider::start().await;
+    let api = provider.api();
+    let part = |length| URL_SAFE_NO_PAD.encode(vec![7; length]);
+    for (iv, tag) in [(12, 16), (0, 16), (12, 0), (0, 0)] {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"dir","enc":"A256GCM","typ":"at+jwt"}"#);
+        let token = [header, String::new(), part(iv), part(50), part(tag)].join(".");
+        api.refuses(&token, "the access token is not a signed JWT").await;
+    }
 }

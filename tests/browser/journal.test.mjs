@@ -50,6 +50,18 @@ async function secondDevice(person, options) {
   return other;
 }
 
+/** Answers so many requests that write a new entry, and leaves those that read alone. Returns what ends it. */
+async function onWriting(page, answer, times = Infinity) {
+  const address = /\/entries(\?.*)?$/;
+  const each = (route) => {
+    if (route.request().method() !== 'POST' || times === 0) return route.fallback();
+    times -= 1;
+    return answer(route);
+  };
+  await page.route(address, each);
+  return () => page.unroute(address, each);
+}
+
 /** Keeps an answer of the journal to a test's own request, as the page sent it: method, address, and what came. */
 function listen(page) {
   const seen = [];
@@ -359,21 +371,21 @@ describe('nothing that is typed is lost', () => {
     await one.page.getByRole('link', { name: 'Write', exact: true }).click();
     await one.fillEntry({ title: 'Herons', text: 'Two of them.' });
     for (const [name, [answer, words]] of Object.entries(failures)) {
-      await one.page.route(`${stage.url}/entries`, answer);
+      const stop = await onWriting(one.page, answer);
       await one.press('Save');
       await one.refused(words);
       await one.refused('Nothing is lost: what you typed is still here.');
       assert.equal(await one.page.getByLabel('Text', { exact: true }).inputValue(), 'Two of them.', name);
-      await one.page.unroute(`${stage.url}/entries`);
+      await stop();
     }
     // Saved, and the answer lost: once more is not twice.
-    await one.page.route(`${stage.url}/entries`, async (route) => {
+    const stop = await onWriting(one.page, async (route) => {
       await route.fetch();
       await route.abort('connectionreset');
     });
     await one.press('Save');
     await one.refused('The server cannot be reached.');
-    await one.page.unroute(`${stage.url}/entries`);
+    await stop();
     await one.press('Save');
     await one.told('Saved.');
     await one.go('Entries');
@@ -413,7 +425,7 @@ describe('nothing that is typed is lost', () => {
   test('a token that ends is renewed in passing; a sign-in that ends is begun again in another tab', async () => {
     const { one, person } = await writer();
     const refuse = (route) => route.fulfill({ status: 401, headers: { 'www-authenticate': 'DPoP error="invalid_token"' }, json: { error: 'invalid_token' } });
-    await one.page.route(`${stage.url}/entries`, refuse, { times: 1 });
+    await onWriting(one.page, refuse, 1);
     await one.write({ title: 'First' });
 
     await one.go('Entries');
@@ -423,7 +435,7 @@ describe('nothing that is typed is lost', () => {
     await sessions.goto(`${stage.issuer}/logout`);
     await sessions.click('button[name=confirm]');
     await sessions.close();
-    await one.page.route(`${stage.url}/entries`, refuse, { times: 1 });
+    await onWriting(one.page, refuse, 1);
     await one.press('Save');
     await one.refused('Your sign-in has ended.');
     const [tab] = await Promise.all([one.context.waitForEvent('page'), one.page.getByRole('link', { name: 'Sign in again' }).click()]);

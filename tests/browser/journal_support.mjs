@@ -38,7 +38,8 @@ export class JournalStage {
       stage.url = `http://localhost:${port}`;
       await stage.provider.run(['api', 'add', stage.url, '--roles',
         '--scope', 'journal.read=Read your journal', '--scope', 'journal.write=Write in your journal']);
-      await stage.provider.addClient('journal-web', '--name', 'Journal', '--public', '--redirect-uri', `${stage.url}/`,
+      await stage.provider.addClient('journal-web', '--name', 'Journal', '--public', '--dpop-bound-access-tokens',
+        '--redirect-uri', `${stage.url}/`,
         '--post-logout-redirect-uri', `${stage.url}/`, '--origin', stage.url,
         '--scope', 'openid', '--scope', 'journal.read', '--scope', 'journal.write');
       stage.journal = await Journal.start({ issuer: stage.issuer, port, settings: { RUST_LOG: 'debug', JOURNAL_WEB: page } });

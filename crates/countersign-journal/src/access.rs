@@ -78,7 +78,9 @@ impl fmt::Display for Action {
 pub enum Outcome {
     /// It was done.
     Done,
-    /// It was not.
+    /// There is no such thing.
+    NotFound,
+    /// It was not allowed, or not as it must be.
     Refused,
 }
 
@@ -87,6 +89,7 @@ impl Outcome {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::NotFound => "not_found",
             Self::Refused => "refused",
         }
     }

@@ -21,7 +21,7 @@ use crate::{
     access::{Outcome, Visit},
     entry::{Entry, EntryId, Sealed},
     error::ApiError,
-    store::{Change, Page, Written},
+    store::{Change, Cursor, Page, Written},
 };
 
 /// An entry as a client sends it: id and revision stand in the ciphertext's header.
@@ -37,6 +37,13 @@ pub(super) struct Since {
     limit: Option<u32>,
 }
 
+impl Since {
+    fn cursor(&self) -> Result<Option<Cursor>, ApiError> {
+        let cursor = self.after.as_deref().map(str::parse).transpose();
+        cursor.map_err(|_| ApiError::Invalid("after is the cursor of an earlier answer"))
+    }
+}
+
 pub(super) async fn list(
     _: Authorized<JournalRead>,
     visit: Visit,
@@ -44,9 +51,7 @@ pub(super) async fn list(
     since: Result<Query<Since>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(since) = since?;
-    let limit = page_size(since.limit)?;
-    let after = since.after.as_deref().map(str::parse).transpose();
-    let after = after.map_err(|_| ApiError::Invalid("after is the cursor of an earlier answer"))?;
+    let (limit, after) = (page_size(since.limit)?, since.cursor()?);
 
     let mut tx = journal.store.begin().await?;
     let Page::Changes { entries, cursor, more } = tx.changes(&visit.person, after, limit).await? else {
@@ -61,14 +66,22 @@ pub(super) async fn write(
     _: Authorized<JournalWrite>,
     visit: Visit,
     State(journal): State<Journal>,
+    since: Result<Query<Since>, QueryRejection>,
     draft: Result<Json<Draft>, JsonRejection>,
 ) -> Result<Response, ApiError> {
+    let after = since?.cursor()?;
     let sealed = sealed(draft)?;
     if sealed.revision != 1 {
         return Err(ApiError::AnotherEntry("the header of a new entry names revision 1"));
     }
 
     let mut tx = journal.store.begin().await?;
+    // Who did not learn yet that everything was deleted would write under a key that is gone.
+    if let Some(after) = after
+        && !tx.is_of_now(&visit.person, after).await?
+    {
+        return Err(ApiError::Gone);
+    }
     match tx.insert(&visit.person, &sealed).await? {
         Written::Created => {}
         Written::IdUsed => return Err(ApiError::IdUsed),

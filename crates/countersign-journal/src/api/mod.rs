@@ -15,7 +15,7 @@ use axum::{
         DefaultBodyLimit, FromRequestParts, MatchedPath, RawPathParams, Request, State,
         rejection::RawPathParamsRejection,
     },
-    http::{HeaderValue, header, request::Parts},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::{self, Next},
     response::Response,
     routing::get,
@@ -112,8 +112,10 @@ async fn record_refusals(
     let entry = id.and_then(|(_, id)| id.parse::<EntryId>().ok());
     let response = next.run(request).await;
     if response.status().is_client_error() {
+        let not_found = response.status() == StatusCode::NOT_FOUND;
+        let outcome = if not_found { Outcome::NotFound } else { Outcome::Refused };
         let mut tx = journal.store.begin().await?;
-        tx.record(&visit, entry.as_ref(), Outcome::Refused).await?;
+        tx.record(&visit, entry.as_ref(), outcome).await?;
         tx.commit().await?;
     }
     Ok(response)

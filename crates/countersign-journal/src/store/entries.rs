@@ -75,8 +75,7 @@ pub enum Change {
 impl Tx {
     /// Up to `limit` changes.
     pub async fn changes(&mut self, person: &str, after: Option<Cursor>, limit: u32) -> Result<Page, sqlx::Error> {
-        let epoch = sqlx::query_scalar("SELECT epoch FROM journal WHERE person = $1").bind(person);
-        let epoch: i64 = epoch.fetch_optional(&mut *self.inner).await?.unwrap_or(1);
+        let epoch = self.epoch(person).await?;
         let after = after.unwrap_or(Cursor { epoch, change: 0 });
         if after.epoch != epoch {
             return Ok(Page::Gone);
@@ -93,6 +92,16 @@ impl Tx {
         let entry = |(id, revision, body, _)| Entry::new(id, revision, body);
         let entries = rows.into_iter().map(entry).collect();
         Ok(Page::Changes { entries, cursor: Cursor { epoch, change }, more })
+    }
+
+    /// Whether the cursor is of the journal that there is, and not of one that was deleted.
+    pub async fn is_of_now(&mut self, person: &str, cursor: Cursor) -> Result<bool, sqlx::Error> {
+        Ok(self.epoch(person).await? == cursor.epoch)
+    }
+
+    async fn epoch(&mut self, person: &str) -> Result<i64, sqlx::Error> {
+        let epoch = sqlx::query_scalar("SELECT epoch FROM journal WHERE person = $1").bind(person);
+        Ok(epoch.fetch_optional(&mut *self.inner).await?.unwrap_or(1))
     }
 
     /// One entry that was not deleted.

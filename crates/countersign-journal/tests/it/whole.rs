@@ -43,6 +43,10 @@ async fn everything_can_be_taken_away_and_then_deleted() {
     journal.get(&ada, "/vault").await.is(404, "not_found");
     // A device that knew the journal learns that it is another one now.
     journal.get(&ada, &format!("/entries?after={cursor}")).await.is(410, "gone");
+    let late =
+        bearer(Method::POST, &format!("/entries?after={cursor}"), &ada).header("content-type", "application/json");
+    let body = json!({ "body": seal(&id(252), 1, "under a key that is gone") }).to_string();
+    journal.send(late.body(Body::from(body)).unwrap()).await.is(410, "gone");
     assert_eq!(journal.get(&journal.token("eve", BOTH), "/entries").await.json()["entries"][0]["id"], id(251));
 
     // And it begins anew.

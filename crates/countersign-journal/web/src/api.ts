@@ -69,16 +69,16 @@ export class Api {
   }
 
   async changes(after: string | undefined): Promise<Changes> {
-    const query = after === undefined ? '' : `?${new URLSearchParams({ after })}`;
-    return (await (await this.#send('GET', `/entries${query}`)).json()) as Changes;
+    return (await (await this.#send('GET', `/entries${since(after)}`)).json()) as Changes;
   }
 
   async entry(id: string): Promise<Live> {
     return (await (await this.#send('GET', `/entries/${id}`)).json()) as Live;
   }
 
-  async create(body: string): Promise<void> {
-    await this.#send('POST', '/entries', { body: { body } });
+  /** `after` is the cursor of the journal that the entry is meant for. */
+  async create(body: string, after: string | undefined): Promise<void> {
+    await this.#send('POST', `/entries${since(after)}`, { body: { body } });
   }
 
   /** `revision` is the one that is replaced. */
@@ -166,6 +166,10 @@ export class Api {
     this.#nonce = response.headers.get('dpop-nonce') ?? this.#nonce;
     return response;
   }
+}
+
+function since(after: string | undefined): string {
+  return after === undefined ? '' : `?${new URLSearchParams({ after })}`;
 }
 
 async function errorOf(response: Response): Promise<ApiError> {

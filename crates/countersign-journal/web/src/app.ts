@@ -166,6 +166,11 @@ export class App {
     await this.findVault(message);
   }
 
+  /** The server says that everything was deleted. */
+  async gone(): Promise<void> {
+    await this.startAgain('Your journal was deleted, here or on another device. What you had not saved is still here.');
+  }
+
   async sync(): Promise<void> {
     const journal = this.#journal;
     if (journal === undefined) return;
@@ -174,7 +179,7 @@ export class App {
       this.lastSync = { at: new Date() };
     } catch (error) {
       if (error instanceof JournalGone) {
-        if (journal === this.#journal) await this.startAgain('Your journal was deleted, here or on another device. What you had not saved is still here.');
+        if (journal === this.#journal) await this.gone();
         return;
       }
       if (error instanceof ApiError && error.retryAfter !== undefined) this.#syncNotBefore = Date.now() + error.retryAfter * 1000;

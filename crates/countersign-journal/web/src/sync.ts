@@ -27,7 +27,7 @@ export type Seen = Map<string, { revision: number; deleted: boolean }>;
 export interface EntryServer {
   changes(after: string | undefined): Promise<Changes>;
   entry(id: string): Promise<Live>;
-  create(body: string): Promise<void>;
+  create(body: string, after: string | undefined): Promise<void>;
   replace(id: string, revision: number, body: string): Promise<void>;
   remove(id: string, revision: number): Promise<void>;
 }
@@ -160,8 +160,9 @@ export class Journal {
       throw new TooLong(`This is too long for one entry, by about ${over} characters. Shorten it, or split it in two.`);
     }
     try {
-      await (base === 0 ? this.#server.create(body) : this.#server.replace(id, base, body));
+      await (base === 0 ? this.#server.create(body, this.#cursor) : this.#server.replace(id, base, body));
     } catch (error) {
+      if (is(error, 410)) throw new JournalGone();
       if (!is(error, 412) && !is(error, 409) && !is(error, 404)) throw error;
       const current = await this.#current(id);
       if (current === undefined || !isReadable(current) || !isSame(current.content, content)) throw conflict(current);

@@ -22,7 +22,7 @@ function item(app: App, { at, action, entry, client_id, outcome }: Access): HTML
   const known = entry === null ? undefined : app.journal.get(entry);
   const which = entry === null ? '' : known && isReadable(known) ? `: ${titleOf(known.content.title)}` : `: entry ${entry.slice(0, 8)}`;
   return el('li', {},
-    el('p', {}, `${words[action] ?? action}${which}`, outcome === 'refused' ? el('span', { class: 'mark refused' }, 'refused') : undefined),
+    el('p', {}, `${words[action] ?? action}${which}`, outcome === 'done' ? undefined : el('span', { class: 'mark refused' }, outcome === 'not_found' ? 'not there' : outcome)),
     el('p', { class: 'quiet small' }, el('time', { datetime: at }, short(new Date(at))), ` by ${client_id}`));
 }
 

@@ -3,7 +3,7 @@ import { short } from './dates.ts';
 import { Complaint, ask, button, el, field, form, show } from './dom.ts';
 import { type Conflict, type Draft, contentOf, draftOf, isChanged } from './drafts.ts';
 import { type Content, newEntryId } from './entry.ts';
-import { Conflicting, isReadable } from './sync.ts';
+import { Conflicting, JournalGone, isReadable } from './sync.ts';
 import { tagList, titleOf } from './view_list.ts';
 
 /** Told after whatever kept an entry from being saved. */
@@ -82,6 +82,7 @@ async function save(app: App, draft: Draft, content: Content): Promise<void> {
   try {
     await app.journal.save(draft.id, draft.base, content);
   } catch (error) {
+    if (error instanceof JournalGone && app.key === key) return app.gone();
     if (!(error instanceof Conflicting)) throw error;
     const { revision, unreadable } = error;
     draft.conflict = { revision, content: error.content, ...(unreadable === undefined ? {} : { unreadable }) };

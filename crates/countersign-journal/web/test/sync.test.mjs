@@ -160,6 +160,8 @@ test('a list that was under way while an entry was saved is no rollback', async 
 test('a journal that was deleted is told apart from a failure', async () => {
   server.changes = () => Promise.reject(new ApiError(410, 'gone'));
   await assert.rejects(one.sync(), JournalGone);
+  server.create = () => Promise.reject(new ApiError(410, 'gone'));
+  await assert.rejects(one.save(newEntryId(), 0, content('late')), JournalGone);
   server.changes = () => Promise.reject(new ApiError(503, 'server_error'));
   await assert.rejects(one.sync(), ApiError);
 });

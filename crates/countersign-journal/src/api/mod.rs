@@ -81,8 +81,7 @@ pub fn router(journal: Journal, tokens: &ResourceServer) -> Router {
         .route("/accesses", get(accesses::list))
         .route_layer(middleware::from_fn_with_state(journal.clone(), record_refusals))
         .route_layer(limit)
-        .route_layer(tokens.layer())
-        .layer(middleware::map_response(keep_nowhere));
+        .route_layer(tokens.layer());
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .merge(guarded)
@@ -91,6 +90,7 @@ pub fn router(journal: Journal, tokens: &ResourceServer) -> Router {
         .method_not_allowed_fallback(async || ApiError::Method)
         .fallback(async || ApiError::NoPage)
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .layer(middleware::map_response(harden))
         .with_state(journal)
 }
 
@@ -121,9 +121,15 @@ async fn record_refusals(
     Ok(response)
 }
 
-/// Ciphertext or not, what is in a journal is no matter for caches.
-async fn keep_nowhere(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+/// What an answer is not unless it says so itself: something to keep (ciphertext or not), or to run in a browser.
+async fn harden(mut response: Response) -> Response {
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
     response
 }
 

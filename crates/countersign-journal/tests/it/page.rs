@@ -69,6 +69,17 @@ async fn the_page_loads_nothing_but_its_own_and_talks_to_the_provider_alone() {
 }
 
 #[tokio::test]
+async fn no_answer_runs_in_a_browser_or_is_kept_unless_it_says_so() {
+    let journal = Harness::start().await;
+    for path in ["/entries", "/nothing", "/healthz"] {
+        let seen = get(&journal, path).await;
+        assert_eq!(seen.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff", "{path}");
+        assert_eq!(seen.header(header::CONTENT_SECURITY_POLICY), "default-src 'none'; frame-ancestors 'none'");
+        assert_eq!(seen.header(header::CACHE_CONTROL), "no-store");
+    }
+}
+
+#[tokio::test]
 async fn metadata_is_open() {
     let journal = Harness::start().await;
     let seen = get(&journal, "/.well-known/oauth-protected-resource").await;

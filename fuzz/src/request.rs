@@ -19,9 +19,11 @@ use base64::{
 use countersign_jose::{Algorithm, JwkSet, Signer, access_token_hash, base64, sha256_of};
 use countersign_resource_server::{Caller, Clock, FirstUse, Lifespan, ReplayGuard, ResourceServer, SignedRequest};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
+use url::Url;
 
 use crate::{
     NOW,
@@ -79,6 +81,9 @@ pub fn bearer_request(input: &[u8]) -> bool {
         assert_eq!(claims["htm"], method.as_str());
         assert_eq!(claims["ath"], access_token_hash(token));
         assert!((claims["iat"].as_i64().unwrap() - NOW).abs() <= 10);
+        // What a router looks at is the path as it stands.
+        let htu = Url::parse(claims["htu"].as_str().unwrap()).unwrap();
+        assert!(percent_decode_str(htu.path()).eq(percent_decode_str(&path)), "{htu} is not {path}");
     }
     if path == "/signed" {
         assert_eq!(token, WORLD.bound);

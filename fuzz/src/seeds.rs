@@ -77,6 +77,8 @@ fn requests() -> Vec<Seed> {
         ("signed_twice", signed(bodiless, "body", " \"@method\"")),
         ("signed_with_parameter", signed(bodiless, "body", " \"content-digest\";bs")),
         ("signed_something_else", signed(bodiless, "body", " \"@query-param\";name=\"a\"")),
+        ("signed_too_little", signed(bodiless, "body", "").replace(" \"dpop\"", "")),
+        ("dots_in_path", format!("GET /a/../entries\nauthorization: DPoP {{bound}}\ndpop: {filled_in}\n\n")),
         ("no_token", "GET /entries\n\n".to_owned()),
         ("another_scheme", "GET /entries\nauthorization: Basic YTpi\n\n".to_owned()),
         ("two_tokens", "GET /entries\nauthorization: Bearer {bearer}\nauthorization: Bearer {bearer}\n\n".to_owned()),

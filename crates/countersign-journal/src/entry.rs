@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::jwe::{Compact, Fault};
 
+/// The longest body of an entry, in bytes.
+pub const MAX_BODY: usize = 64 * 1024;
 /// The `typ` of an entry (RFC 7516 §4.1.11).
 pub const TYPE: &str = "journal-entry";
 
@@ -113,6 +115,9 @@ pub enum InvalidEntry {
         "the header of an entry is {{\"alg\":\"dir\",\"enc\":\"A256GCM\",\"typ\":\"journal-entry\",\"entry\":UUID,\"revision\":NUMBER}}"
     )]
     Header,
+    /// Longer than [`MAX_BODY`].
+    #[error("an entry is at most 64 KiB, encrypted")]
+    TooLong,
     /// With `dir` there is none (RFC 7518 §4.5).
     #[error("with alg dir, the second part of the JWE is empty")]
     EncryptedKey,
@@ -121,6 +126,9 @@ pub enum InvalidEntry {
 impl Sealed {
     /// Checks all that can be checked without the key.
     pub fn parse(body: String) -> Result<Self, InvalidEntry> {
+        if body.len() > MAX_BODY {
+            return Err(InvalidEntry::TooLong);
+        }
         let Compact { header, encrypted_key, .. } = Compact::<Header>::parse(&body).map_err(|fault| match fault {
             Fault::Header => InvalidEntry::Header,
             other => InvalidEntry::NotJwe(other),
@@ -178,6 +186,8 @@ mod tests {
             header("").replace(ID, &ID.to_uppercase()),
             header("").replace(ID, "1"),
             "[]".to_owned(),
+            format!(r#"["dir","A256GCM","journal-entry","{ID}",1]"#),
+            header(" "),
             "null".to_owned(),
         ] {
             assert_eq!(sealed(&wrong, 0), Err(InvalidEntry::Header), "{wrong}");
@@ -187,6 +197,11 @@ mod tests {
     #[test]
     fn the_key_is_nowhere_in_it() {
         assert_eq!(sealed(&header(""), 40), Err(InvalidEntry::EncryptedKey));
+    }
+
+    #[test]
+    fn one_that_is_too_long_is_told_so() {
+        assert_eq!(Sealed::parse("a".repeat(MAX_BODY + 1)), Err(InvalidEntry::TooLong));
     }
 
     #[test]

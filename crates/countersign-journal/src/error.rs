@@ -47,6 +47,9 @@ pub enum ApiError {
     /// The id of a new entry is not new.
     #[error("there is or was an entry of this id: choose a new UUID")]
     IdUsed,
+    /// The journal takes all the room that it may.
+    #[error("the journal is full: delete entries, or everything")]
+    Full,
     /// A change must say what it changes (RFC 6585 §3).
     #[error("{0}")]
     PreconditionRequired(&'static str),
@@ -84,6 +87,8 @@ impl ApiError {
             Self::IdUsed => (StatusCode::CONFLICT, "conflict"),
             Self::PreconditionRequired(_) => (StatusCode::PRECONDITION_REQUIRED, "precondition_required"),
             Self::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "precondition_failed"),
+            Self::Full => (StatusCode::INSUFFICIENT_STORAGE, "journal_full"),
+            Self::Storage(sqlx::Error::PoolTimedOut) => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
             Self::Gone => (StatusCode::GONE, "gone"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
             Self::Storage(_) | Self::NoVisit => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),

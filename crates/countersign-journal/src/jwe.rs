@@ -3,6 +3,8 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::de::DeserializeOwned;
 
+use crate::object::Object;
+
 /// Lengths in bytes that AES-GCM fixes (RFC 7518 §5.3).
 const IV: usize = 12;
 const TAG: usize = 16;
@@ -51,7 +53,11 @@ impl<H: DeserializeOwned> Compact<H> {
         if (iv, tag) != (IV, TAG) || ciphertext == 0 {
             return Err(Fault::Lengths);
         }
-        let header = serde_json::from_slice(&header).map_err(|_| Fault::Header)?;
+        // Whatever can be read without the key says what it must say and nothing else, not even by blanks.
+        if header.iter().any(u8::is_ascii_whitespace) {
+            return Err(Fault::Header);
+        }
+        let Object(header) = serde_json::from_slice(&header).map_err(|_| Fault::Header)?;
         Ok(Self { header, encrypted_key, ciphertext })
     }
 }
@@ -96,6 +102,8 @@ mod tests {
             (of(b"{}", [0, 12, 1, 15]), Fault::Lengths),
             (of(b"{", [0, 12, 1, 16]), Fault::Header),
             (of(b"\xff", [0, 12, 1, 16]), Fault::Header),
+            (of(b"{ }", [0, 12, 1, 16]), Fault::Header),
+            (of(b"[]", [0, 12, 1, 16]), Fault::Header),
             (of(&[b'['; 2000], [0, 12, 1, 16]), Fault::Header),
         ] {
             assert_eq!(parse(&text), Err(fault), "{text:.80}");

@@ -7,6 +7,7 @@ use clap::Parser as _;
 use countersign_journal::{
     api::{self, Journal},
     clock::{Clock as _, SystemClock},
+    serve,
     settings::Settings,
     store::Store,
 };
@@ -41,7 +42,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     // So that the first caller need not wait. The provider may also come later.
     tokio::spawn(async move { tokens.ready().await });
     tokio::spawn(sweep(store.clone(), TimeDelta::days(settings.access_days.into())));
-    axum::serve(listener, app).with_graceful_shutdown(asked_to_stop()).await?;
+    serve::serve(listener, app, asked_to_stop()).await;
     store.close().await;
     Ok(())
 }
@@ -52,9 +53,16 @@ async fn sweep(store: Store, age: TimeDelta) {
     loop {
         hourly.tick().await;
         let swept = async {
-            let mut tx = store.begin().await?;
-            let swept = tx.sweep_accesses(SystemClock.now() - age).await?;
-            tx.commit().await.map(|()| swept)
+            let mut all = 0_u64;
+            loop {
+                let mut tx = store.begin().await?;
+                let swept = tx.sweep_accesses(SystemClock.now() - age).await?;
+                tx.commit().await?;
+                all = all.saturating_add(swept);
+                if swept == 0 {
+                    return Ok::<_, sqlx::Error>(all);
+                }
+            }
         };
         match swept.await {
             Ok(0) => {}

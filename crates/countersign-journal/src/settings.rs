@@ -32,6 +32,9 @@ pub struct Settings {
     /// For how many days it is remembered who read or changed what.
     #[arg(long, env = "JOURNAL_ACCESS_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..))]
     pub access_days: u16,
+    /// How much one person may keep, in MiB of encrypted entries.
+    #[arg(long, env = "JOURNAL_ROOM_MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    pub room_mib: u32,
     /// The folder of the page, as npm builds it.
     #[arg(long, env = "JOURNAL_WEB", default_value = "crates/countersign-journal/web/dist")]
     pub web: PathBuf,

@@ -21,6 +21,7 @@ use crate::{
     access::{Outcome, Visit},
     entry::{Entry, EntryId, Sealed},
     error::ApiError,
+    object::Object,
     store::{Change, Cursor, Page, Written},
 };
 
@@ -67,7 +68,7 @@ pub(super) async fn write(
     visit: Visit,
     State(journal): State<Journal>,
     since: Result<Query<Since>, QueryRejection>,
-    draft: Result<Json<Draft>, JsonRejection>,
+    draft: Result<Json<Object<Draft>>, JsonRejection>,
 ) -> Result<Response, ApiError> {
     let after = since?.cursor()?;
     let sealed = sealed(draft)?;
@@ -86,6 +87,7 @@ pub(super) async fn write(
         Written::Created => {}
         Written::IdUsed => return Err(ApiError::IdUsed),
     }
+    journal.check_room(&mut tx, &visit.person).await?;
     tx.record(&visit, Some(&sealed.id), Outcome::Done).await?;
     tx.commit().await?;
     let location = [(LOCATION, format!("/entries/{}", sealed.id))];
@@ -116,7 +118,7 @@ pub(super) async fn replace(
     State(journal): State<Journal>,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
-    draft: Result<Json<Draft>, JsonRejection>,
+    draft: Result<Json<Object<Draft>>, JsonRejection>,
 ) -> Result<Response, ApiError> {
     let (id, expected, sealed) = (entry_id(id)?, Expected::of(&headers)?, sealed(draft)?);
     if sealed.id != id {
@@ -132,6 +134,7 @@ pub(super) async fn replace(
 
     let mut tx = journal.store.begin().await?;
     made(tx.replace(&visit.person, &sealed).await?)?;
+    journal.check_room(&mut tx, &visit.person).await?;
     tx.record(&visit, Some(&id), Outcome::Done).await?;
     tx.commit().await?;
     Ok(shown(sealed.into()).into_response())
@@ -156,8 +159,8 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn sealed(draft: Result<Json<Draft>, JsonRejection>) -> Result<Sealed, ApiError> {
-    let Json(Draft { body }) = draft?;
+fn sealed(draft: Result<Json<Object<Draft>>, JsonRejection>) -> Result<Sealed, ApiError> {
+    let Json(Object(Draft { body })) = draft?;
     Ok(Sealed::parse(body)?)
 }
 

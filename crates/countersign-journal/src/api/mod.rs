@@ -21,6 +21,7 @@ use axum::{
     routing::get,
 };
 use countersign_resource_server::{Caller, RateLimit, Require, RequiredScope as _, ResourceServer, scopes};
+use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     access::{Action, Outcome, Visit},
@@ -28,13 +29,15 @@ use crate::{
     entry::EntryId,
     error::ApiError,
     settings::Settings,
-    store::Store,
+    store::{Store, Tx},
 };
 
 /// The largest request, in bytes.
 pub const MAX_REQUEST: usize = 96 * 1024;
 /// The largest page, in entries or accesses.
 const MAX_PAGE: u32 = 100;
+/// How many entries one person may keep, those that were deleted among them.
+const MAX_ENTRIES: i64 = 100_000;
 /// How recent the sign-in must be for what concerns the whole journal.
 const RECENT: Duration = Duration::from_mins(5);
 /// How often one person may ask within a minute, and how often one who has the role may.
@@ -56,6 +59,8 @@ pub struct Journal {
     pub store: Store,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// How much one person may keep, in bytes of bodies.
+    room: i64,
     /// What reading or deleting everything at once takes beyond the scope.
     strong: Arc<Require>,
     /// The page.
@@ -66,7 +71,16 @@ impl Journal {
     /// A journal with this store.
     pub fn new(store: Store, clock: Arc<dyn Clock>, settings: &Settings) -> Self {
         let strong = Require::default().acr(&settings.acr).max_age(RECENT);
-        Self { store, clock, strong: Arc::new(strong), web: Arc::new(page::Web::new(settings)) }
+        let room = i64::from(settings.room_mib).saturating_mul(1024 * 1024);
+        Self { store, clock, room, strong: Arc::new(strong), web: Arc::new(page::Web::new(settings)) }
+    }
+}
+
+impl Journal {
+    /// Refuses a change, which is undone then, that takes more room than one person may have.
+    async fn check_room(&self, tx: &mut Tx, person: &str) -> Result<(), ApiError> {
+        let (entries, bytes) = tx.room_taken(person).await?;
+        if entries > MAX_ENTRIES || bytes > self.room { Err(ApiError::Full) } else { Ok(()) }
     }
 }
 
@@ -90,6 +104,8 @@ pub fn router(journal: Journal, tokens: &ResourceServer) -> Router {
         .method_not_allowed_fallback(async || ApiError::Method)
         .fallback(async || ApiError::NoPage)
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        // A defect in one request must not take the others down.
+        .layer(CatchPanicLayer::new())
         .layer(middleware::map_response(harden))
         .with_state(journal)
 }

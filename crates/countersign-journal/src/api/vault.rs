@@ -15,6 +15,7 @@ use super::{
 use crate::{
     access::{Outcome, Visit},
     error::ApiError,
+    object::Object,
     store::Kept,
     vault::Vault,
 };
@@ -40,11 +41,11 @@ pub(super) async fn write(
     visit: Visit,
     State(journal): State<Journal>,
     headers: HeaderMap,
-    vault: Result<Json<Vault>, JsonRejection>,
+    vault: Result<Json<Object<Vault>>, JsonRejection>,
 ) -> Result<Response, ApiError> {
     // Whoever replaces a wrapping that they have not read may lock the journal for ever.
     let expected = if precondition::expects_nothing(&headers) { None } else { Some(Expected::of(&headers)?) };
-    let Json(vault) = vault?;
+    let Json(Object(vault)) = vault?;
     vault.check()?;
 
     let mut tx = journal.store.begin().await?;

@@ -51,6 +51,7 @@ pub(super) async fn delete(
     tx.delete_all(&visit.person).await?;
     tx.record(&visit, None, Outcome::Done).await?;
     tx.commit().await?;
+    journal.store.forget_log().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -2,14 +2,26 @@
 
 use std::{fmt, str::FromStr};
 
+use futures_util::TryStreamExt as _;
+
 use super::Tx;
 use crate::entry::{Entry, EntryId, Sealed};
+
+/// How much one page carries, in bytes of bodies: whoever reads slowly holds it in memory.
+const MAX_PAGE_BYTES: usize = 512 * 1024;
 
 /// A place in the order of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     epoch: i64,
     change: i64,
+}
+
+impl Cursor {
+    /// Whether it is of the same journal as the newest, and not ahead of it, as one is that a restored copy has never reached.
+    fn is_before(self, newest: Self) -> bool {
+        self.epoch == newest.epoch && self.change <= newest.change
+    }
 }
 
 impl fmt::Display for Cursor {
@@ -75,33 +87,46 @@ pub enum Change {
 impl Tx {
     /// Up to `limit` changes.
     pub async fn changes(&mut self, person: &str, after: Option<Cursor>, limit: u32) -> Result<Page, sqlx::Error> {
-        let epoch = self.epoch(person).await?;
-        let after = after.unwrap_or(Cursor { epoch, change: 0 });
-        if after.epoch != epoch {
+        let now = self.newest(person).await?;
+        let (epoch, after) = (now.epoch, after.unwrap_or(Cursor { change: 0, ..now }));
+        if !after.is_before(now) {
             return Ok(Page::Gone);
         }
         let statement = "SELECT id, revision, body, change FROM entry
             WHERE person = $1 AND change > $2 ORDER BY change LIMIT $3";
         // One more than asked for tells whether there is more.
         let rows = sqlx::query_as(statement).bind(person).bind(after.change).bind(i64::from(limit) + 1);
-        let mut rows: Vec<(String, i64, Option<String>, i64)> = rows.fetch_all(&mut *self.inner).await?;
+        let mut rows = rows.fetch(&mut *self.inner);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let change = rows.last().map_or(after.change, |(.., change)| *change);
-        let entry = |(id, revision, body, _)| Entry::new(id, revision, body);
-        let entries = rows.into_iter().map(entry).collect();
+        let (mut entries, mut bytes, mut change, mut more) = (Vec::new(), 0_usize, after.change, false);
+        while let Some(row) = rows.try_next().await? {
+            let (id, revision, body, its_change): (String, i64, Option<String>, i64) = row;
+            let size = body.as_ref().map_or(0, String::len);
+            if entries.len() >= limit || (!entries.is_empty() && bytes.saturating_add(size) > MAX_PAGE_BYTES) {
+                more = true;
+                break;
+            }
+            (bytes, change) = (bytes.saturating_add(size), its_change);
+            entries.push(Entry::new(id, revision, body));
+        }
         Ok(Page::Changes { entries, cursor: Cursor { epoch, change }, more })
     }
 
     /// Whether the cursor is of the journal that there is, and not of one that was deleted.
     pub async fn is_of_now(&mut self, person: &str, cursor: Cursor) -> Result<bool, sqlx::Error> {
-        Ok(self.epoch(person).await? == cursor.epoch)
+        Ok(cursor.is_before(self.newest(person).await?))
     }
 
-    async fn epoch(&mut self, person: &str) -> Result<i64, sqlx::Error> {
-        let epoch = sqlx::query_scalar("SELECT epoch FROM journal WHERE person = $1").bind(person);
-        Ok(epoch.fetch_optional(&mut *self.inner).await?.unwrap_or(1))
+    async fn newest(&mut self, person: &str) -> Result<Cursor, sqlx::Error> {
+        let newest = sqlx::query_as("SELECT epoch, changes FROM journal WHERE person = $1").bind(person);
+        let (epoch, change) = newest.fetch_optional(&mut *self.inner).await?.unwrap_or((1, 0));
+        Ok(Cursor { epoch, change })
+    }
+
+    /// How much of the room of one person is taken: entries, those that were deleted among them, and the bytes of all bodies.
+    pub async fn room_taken(&mut self, person: &str) -> Result<(i64, i64), sqlx::Error> {
+        let taken = sqlx::query_as("SELECT entries, bytes FROM journal WHERE person = $1").bind(person);
+        Ok(taken.fetch_optional(&mut *self.inner).await?.unwrap_or_default())
     }
 
     /// One entry that was not deleted.

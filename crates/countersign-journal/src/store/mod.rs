@@ -48,6 +48,12 @@ impl Store {
         Ok(Tx { inner: self.pool.begin_with("BEGIN IMMEDIATE").await? })
     }
 
+    /// Overwrites what the write-ahead log still has of what was deleted.
+    pub async fn forget_log(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// Finishes what is being written and folds the write-ahead log into the file.
     pub async fn close(&self) {
         self.pool.close().await;

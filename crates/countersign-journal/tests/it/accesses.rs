@@ -82,7 +82,7 @@ async fn they_are_read_page_by_page_and_forgotten_in_the_end() {
     journal.get(&ada, "/accesses?before=x").await.is(400, "invalid_request");
 
     let mut tx = journal.store.begin().await.unwrap();
-    tx.sweep_accesses(DateTime::from_timestamp(START + 120, 0).unwrap()).await.unwrap();
+    assert_eq!(tx.sweep_accesses(DateTime::from_timestamp(START + 120, 0).unwrap()).await.unwrap(), 2);
     tx.commit().await.unwrap();
     let left = accesses(&journal, &ada).await;
     assert!(left.iter().all(|access| access["entry"] != id(0) && access["entry"] != id(1)), "{left:?}");

@@ -4,6 +4,7 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode, header},
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::harness::{BOTH, Harness, bearer, id, open, seal};
@@ -122,7 +123,13 @@ async fn anything_but_ciphertext_is_refused() {
     plain.is(422, "invalid_entry");
     assert!(plain.body.contains("this journal keeps ciphertext only"), "{plain:?}");
     assert!(!plain.body.contains("rained"));
-    for body in ["", "....", "a.b.c.d.e", &seal(&id(1), 1, "x").replace("..", ".AAAA.")] {
+    let large = seal(&id(1), 1, &"x".repeat(60_000));
+    assert!(journal.post(&ada, &json!({ "body": large })).await.body.contains("64 KiB"));
+    // By position instead of by name no reader would find anything.
+    let header = URL_SAFE_NO_PAD.encode(json!(["dir", "A256GCM", "journal-entry", id(1), 1]).to_string());
+    let sealed = seal(&id(1), 1, "x");
+    let by_position = format!("{header}{}", &sealed[sealed.find('.').unwrap()..]);
+    for body in ["", "....", "a.b.c.d.e", &by_position, &sealed.replace("..", ".AAAA.")] {
         journal.post(&ada, &json!({ "body": body })).await.is(422, "invalid_entry");
     }
     let page = journal.get(&ada, "/entries").await.json();
@@ -254,6 +261,7 @@ async fn bad_input_is_answered_with_a_clear_4xx() {
         (json_type, "null", 400),
         (json_type, "[]", 400),
         (json_type, "{}", 400),
+        (json_type, r#"["a"]"#, 400),
         (json_type, r#"{"body":1}"#, 400),
         (json_type, r#"{"body":"a","body":"b"}"#, 400),
         (json_type, r#"{"body":"a","title":"Monday"}"#, 400),
@@ -296,8 +304,78 @@ async fn a_cursor_of_somebody_elses_journal_leads_nowhere_else() {
     let (ada, eve) = (journal.token("ada", BOTH), journal.token("eve", BOTH));
     journal.writes(&ada, &id(1)).await;
     let cursor = journal.get(&ada, "/entries").await.json()["cursor"].as_str().unwrap().to_owned();
+    journal.get(&eve, &format!("/entries?after={cursor}")).await.is(410, "gone");
+    journal.writes(&eve, &id(2)).await;
     let seen = journal.get(&eve, &format!("/entries?after={cursor}")).await;
     assert_eq!(seen.json()["entries"], json!([]));
+}
+
+#[tokio::test]
+async fn a_page_carries_no_more_than_a_slow_reader_may_hold() {
+    let journal = Harness::start().await;
+    let ada = journal.token("ada", BOTH);
+    for number in 0..15 {
+        let seen = journal.post(&ada, &json!({ "body": seal(&id(number), 1, &"x".repeat(40_000)) })).await;
+        assert_eq!(seen.status, StatusCode::CREATED, "{}", seen.body);
+    }
+    let (mut seen, mut path) = (0, "/entries".to_owned());
+    loop {
+        let page = journal.get(&ada, &path).await;
+        assert!(page.body.len() < 600 * 1024, "{}", page.body.len());
+        seen += page.json()["entries"].as_array().unwrap().len();
+        if page.json()["more"] == false {
+            break;
+        }
+        path = format!("/entries?after={}", page.json()["cursor"].as_str().unwrap());
+    }
+    assert_eq!(seen, 15);
+}
+
+#[tokio::test]
+async fn a_full_journal_takes_no_more_until_something_is_deleted() {
+    let journal = Harness::start().await;
+    let (ada, eve) = (journal.token("ada", BOTH), journal.token("eve", BOTH));
+    // The harness lets each keep a mebibyte.
+    let large = |number, revision| json!({ "body": seal(&id(number), revision, &"x".repeat(48_000)) });
+    let mut kept = 0;
+    let refused = loop {
+        let seen = journal.post(&ada, &large(kept, 1)).await;
+        if seen.status != StatusCode::CREATED {
+            break seen;
+        }
+        kept += 1;
+    };
+    refused.is(507, "journal_full");
+    assert!((10..20).contains(&kept), "{kept}");
+    let entry = journal.get(&ada, &format!("/entries/{}", id(kept))).await;
+    assert_eq!(entry.status, StatusCode::NOT_FOUND, "what was refused is not kept");
+    assert_eq!(journal.post(&eve, &large(0, 1)).await.status, StatusCode::CREATED, "another's room is another's");
+    assert_eq!(journal.delete(&ada, &format!("/entries/{}", id(0)), "\"1\"").await.status, StatusCode::NO_CONTENT);
+    let smaller = json!({ "body": seal(&id(1), 2, "x") });
+    let replaced = journal.put(&ada, &format!("/entries/{}", id(1)), ("if-match", "\"1\""), &smaller).await;
+    assert_eq!(replaced.status, StatusCode::OK);
+    assert_eq!(journal.post(&ada, &large(kept, 1)).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn of_two_new_entries_with_one_id_one_is_kept() {
+    let journal = Harness::start().await;
+    let ada = journal.token("ada", BOTH);
+    let entry = json!({ "body": seal(&id(1), 1, "x") });
+    let (first, second) = tokio::join!(journal.post(&ada, &entry), journal.post(&ada, &entry));
+    let mut seen = [first.status.as_u16(), second.status.as_u16()];
+    seen.sort_unstable();
+    assert_eq!(seen, [201, 409]);
+}
+
+#[tokio::test]
+async fn a_cursor_that_this_database_never_reached_says_that_all_is_to_be_read_anew() {
+    let journal = Harness::start().await;
+    let ada = journal.token("ada", BOTH);
+    journal.writes(&ada, &id(1)).await;
+    // As after a copy was put back that is older than what the device has seen.
+    journal.get(&ada, "/entries?after=1.2").await.is(410, "gone");
+    assert_eq!(journal.get(&ada, "/entries?after=1.1").await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ impl Harness {
 
     async fn open(issuer: String, folder: Arc<tempfile::TempDir>) -> Self {
         let web = folder.path().join("web").display().to_string();
-        let settings = ["journal", "--issuer", &issuer, "--audience", AUDIENCE, "--web", &web];
+        let settings = ["journal", "--issuer", &issuer, "--audience", AUDIENCE, "--web", &web, "--room-mib", "1"];
         let settings = Settings::try_parse_from(settings).unwrap();
         let clock = TestClock(Arc::new(AtomicI64::new(START)));
         let store = Store::open(&folder.path().join("new/journal.db")).await.unwrap();

@@ -79,19 +79,21 @@ async fn it_takes_a_signature_over_this_very_request() {
     let journal = Harness::start().await;
     journal.writes(&journal.token("ada", BOTH), &id(1)).await;
     let strong = journal.device_token("ada", MFA, 10);
-    let (unsigned, _) = journal.proven(&Method::DELETE, "/journal", &strong);
-    let seen = journal.send(unsigned.body(Body::empty()).unwrap()).await;
-    seen.is(401, "invalid_signature");
-    assert!(seen.headers.contains_key("accept-signature"));
+    for (method, other) in [(Method::GET, Method::DELETE), (Method::DELETE, Method::GET)] {
+        let (unsigned, _) = journal.proven(&method, "/journal", &strong);
+        let seen = journal.send(unsigned.body(Body::empty()).unwrap()).await;
+        seen.is(401, "invalid_signature");
+        assert!(seen.headers.contains_key("accept-signature"), "{method}");
 
-    // What was signed for the export does not delete.
-    let (deletion, _) = journal.proven(&Method::DELETE, "/journal", &strong);
-    let export = journal.signed(&Method::GET, "/journal", &strong);
-    let mut deletion = deletion.body(Body::empty()).unwrap();
-    for name in ["content-digest", "signature-input", "signature"] {
-        deletion.headers_mut().insert(name, export.headers()[name].clone());
+        // What was signed for the one does not do for the other.
+        let (request, _) = journal.proven(&method, "/journal", &strong);
+        let signed = journal.signed(&other, "/journal", &strong);
+        let mut request = request.body(Body::empty()).unwrap();
+        for name in ["content-digest", "signature-input", "signature"] {
+            request.headers_mut().insert(name, signed.headers()[name].clone());
+        }
+        journal.send(request).await.is(401, "invalid_signature");
     }
-    journal.send(deletion).await.is(401, "invalid_signature");
     assert_eq!(journal.get(&journal.token("ada", BOTH), "/entries").await.json()["entries"][0]["id"], id(1));
 }
 

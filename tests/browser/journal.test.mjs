@@ -577,6 +577,55 @@ test('export and deletion take a second factor just now and a signed request', a
   await other.told('Saved.');
 });
 
+describe('a sign-in that is not this page’s own opens nothing', () => {
+  /** Begins a sign-in and leaves it at the provider: the `state` that would bring it back. */
+  async function begun(one) {
+    await one.page.goto(stage.url);
+    const asking = one.page.waitForRequest((request) => request.url().startsWith(`${stage.issuer}/authorize?`));
+    await one.press('Sign in');
+    const request = await asking;
+    await one.page.waitForURL((url) => url.origin === new URL(stage.issuer).origin);
+    return new URL(request.url()).searchParams.get('state');
+  }
+
+  async function comeBack(one, answer) {
+    await one.page.goto(`${stage.url}/?${new URLSearchParams(answer)}`);
+    await one.heading('Your journal').waitFor();
+    assert.equal(await one.page.evaluate(() => sessionStorage.length), 0, 'the way back is good once');
+    assert.equal(new URL(one.page.url()).search, '');
+  }
+
+  test('with a state that it never gave', async () => {
+    const one = await device(await stage.person());
+    await begun(one);
+    await comeBack(one, { code: 'stolen', state: 'another', iss: stage.issuer });
+    await one.refused('That sign-in was begun elsewhere, or used before.');
+  });
+
+  test('from another issuer, or from one that does not say who it is', async () => {
+    const one = await device(await stage.person());
+    for (const iss of [{ iss: 'https://evil.example' }, {}]) {
+      const state = await begun(one);
+      await comeBack(one, { code: 'stolen', state, ...iss });
+      await one.refused('You are not signed in.');
+    }
+  });
+
+  test('with a code that is not of this sign-in', async () => {
+    const one = await device(await stage.person());
+    const state = await begun(one);
+    await comeBack(one, { code: 'x'.repeat(43), state, iss: stage.issuer });
+    await one.refused('You are not signed in.');
+  });
+
+  test('when the person said no', async () => {
+    const one = await device(await stage.person());
+    const state = await begun(one);
+    await comeBack(one, { error: 'access_denied', state, iss: stage.issuer });
+    await one.refused('the journal was not allowed to read and write');
+  });
+});
+
 test('signing out ends the sign-in at the provider', async () => {
   const { one } = await writer();
   await one.press('Sign out');

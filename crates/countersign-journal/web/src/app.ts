@@ -19,6 +19,7 @@ import { setupView } from './view_setup.ts';
 import { welcomeView, returnedView } from './view_start.ts';
 import { unlockView } from './view_unlock.ts';
 
+export const lostDrafts = 'What you had not saved when you locked is lost: it was encrypted with a key that is gone.';
 const idleMinutes = 15;
 const syncSeconds = 30;
 const channelName = 'journal-sign-in';
@@ -37,6 +38,8 @@ export class App {
   /** The view that wants to know when entries or the state of their sync changed. */
   watcher: (() => void) | undefined;
   query = '';
+  /** Whether a view holds a key that is not in use yet: a recovery key that is shown, or one that has just been opened. */
+  showsSecret = false;
   readonly #seen: Seen = new Map();
   #journal: Journal | undefined;
   #leaving = false;
@@ -68,7 +71,7 @@ export class App {
       if (document.visibilityState === 'visible') void this.syncQuietly();
     });
     setInterval(() => document.visibilityState === 'visible' && void this.syncQuietly(), syncSeconds * 1000);
-    whenIdle(idleMinutes, () => this.isOpen, () => void this.lock(`Locked, since nothing was done here for ${idleMinutes} minutes.`));
+    whenIdle(idleMinutes, () => this.isOpen || this.showsSecret, () => void this.lock(`Locked, since nothing was done here for ${idleMinutes} minutes.`));
     const channel = new BroadcastChannel(channelName);
     channel.addEventListener('message', ({ data }) => void this.#resume(channel, data));
     if (this.intention !== undefined) history.replaceState(null, '', '#/data');
@@ -104,6 +107,7 @@ export class App {
 
   route(message = ''): void {
     this.watcher = undefined;
+    this.showsSecret = false;
     this.#frame();
     this.say(message);
     const [, place = '', id = ''] = location.hash.split('/');
@@ -139,7 +143,7 @@ export class App {
     this.#journal = new Journal(this.api, key, this.#seen);
     this.lastSync = {};
     await this.drafts.unseal(key);
-    this.route(message);
+    this.route(this.drafts.dropSealed() ? lostDrafts : message);
     void this.syncQuietly();
   }
 
@@ -163,7 +167,7 @@ export class App {
     this.#forget();
     this.drafts.detach(newEntryId);
     history.replaceState(null, '', '#/');
-    await this.findVault(message);
+    await this.findVault(this.drafts.dropSealed() ? `${message} ${lostDrafts}` : message);
   }
 
   /** The server says that everything was deleted. */
@@ -198,7 +202,7 @@ export class App {
   }
 
   async leaveToStepUp(intention: Intention, error: ApiError): Promise<void> {
-    await this.session.provider.leave({ intention, ...error.challenge });
+    await this.session.provider.leave({ intention, ...error.challenge, ...this.session.person });
   }
 
   async signOut(): Promise<void> {

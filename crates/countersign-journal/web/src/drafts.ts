@@ -103,10 +103,19 @@ export class Drafts {
   }
 
   async seal(key: CryptoKey): Promise<void> {
-    const sealed = this.all().map(({ conflict: _, ...draft }) =>
+    const sealing = this.all().map(({ conflict: _, ...draft }) =>
       new CompactEncrypt(utf8(JSON.stringify(draft))).setProtectedHeader({ alg: 'dir', enc: 'A256GCM', typ: 'journal-draft' }).encrypt(key));
+    // Not before they are there: what fails here must lose nothing.
+    const sealed = await Promise.all(sealing);
     this.#open.clear();
-    this.#sealed.push(...(await Promise.all(sealed)));
+    this.#sealed.push(...sealed);
+  }
+
+  /** Their key is gone, with the journal. True where something was lost by that. */
+  dropSealed(): boolean {
+    const lost = this.#sealed.length > 0;
+    this.#sealed = [];
+    return lost;
   }
 
   /** What does not open with this key stays sealed. */

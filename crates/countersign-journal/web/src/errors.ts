@@ -31,6 +31,9 @@ export class Unreachable extends Error {}
 /** The sign-in has ended, and could not be renewed. */
 export class SignedOut extends Error {}
 
+/** Somebody signed in, and it is not who it was before. */
+export class AnotherPerson extends Error {}
+
 /** Too long for the server, found out before it was sent. */
 export class TooLong extends Error {}
 
@@ -42,6 +45,7 @@ export function explain(error: unknown): string {
   if (error instanceof Unreachable) return 'The server cannot be reached. Try again when you are connected.';
   if (error instanceof SignedOut) return 'Your sign-in has ended. Sign in again, with the link at the top.';
   if (error instanceof TooLong) return error.message;
+  if (error instanceof AnotherPerson) return 'Somebody else signed in than before, so nothing was done.';
   if (!(error instanceof ApiError)) return `Something went wrong in this page (${error instanceof Error ? error.message : String(error)}).`;
   if (error.status === 429) return `The server asks for patience: try again ${waiting(error.retryAfter)}.`;
   if (error.status === 413) return 'This is too long for one entry. Shorten it, or split it in two.';

@@ -3,7 +3,7 @@
 
 import * as oauth from 'oauth4webapi';
 
-import { SignedOut, Unreachable } from './errors.ts';
+import { AnotherPerson, SignedOut, Unreachable } from './errors.ts';
 import type { Settings } from './settings.ts';
 
 /** What the person was about to do when they were sent to sign in again. */
@@ -15,10 +15,14 @@ interface Pending {
   nonce: string;
   intention?: Intention;
   max_age?: number;
+  /** Who it must be: whoever confirms that they are themselves. */
+  sub?: string;
 }
 
 export interface Wish {
   intention?: Intention;
+  sub?: string;
+  id_token_hint?: string;
   acr_values?: string;
   max_age?: number;
 }
@@ -64,6 +68,7 @@ export class Provider {
     const pending: Pending = { verifier: oauth.generateRandomCodeVerifier(), state: oauth.generateRandomState(), nonce: oauth.generateRandomNonce() };
     if (wish.intention) pending.intention = wish.intention;
     if (wish.max_age !== undefined) pending.max_age = wish.max_age;
+    if (wish.sub !== undefined) pending.sub = wish.sub;
     const url = new URL(required(server.authorization_endpoint));
     const parameters: Record<string, string> = {
       client_id: this.client.client_id,
@@ -75,6 +80,7 @@ export class Provider {
       code_challenge: await oauth.calculatePKCECodeChallenge(pending.verifier),
       code_challenge_method: 'S256',
     };
+    if (wish.id_token_hint) parameters.id_token_hint = wish.id_token_hint;
     if (wish.acr_values) parameters.acr_values = wish.acr_values;
     if (wish.max_age !== undefined) parameters.max_age = String(wish.max_age);
     for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
@@ -128,7 +134,15 @@ export class Session {
   /** The key is made here, after the redirect: it never has to be kept anywhere. */
   static async begin(provider: Provider, answer: URLSearchParams, pending: Pending): Promise<Session> {
     const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign', 'verify']);
-    return new Session(provider, keys, await reach(() => provider.exchange(answer, pending, keys)));
+    const session = new Session(provider, keys, await reach(() => provider.exchange(answer, pending, keys)));
+    if (pending.sub !== undefined && pending.sub !== session.#claims.sub) throw new AnotherPerson();
+    return session;
+  }
+
+  /** Who is signed in, as the provider is told when they shall confirm it. */
+  get person(): { sub: string; id_token_hint?: string } {
+    const { id_token } = this.#tokens;
+    return { sub: this.#claims.sub, ...(id_token === undefined ? {} : { id_token_hint: id_token }) };
   }
 
   get acr(): string | undefined {
@@ -187,7 +201,7 @@ export class Session {
     this.#again = undefined;
     const tokens = await reach(() => this.provider.exchange(answer, pending, this.keys));
     const claims = oauth.getValidatedIdTokenClaims(tokens);
-    if (claims?.sub !== this.#claims.sub) throw new Error('this is another person');
+    if (claims?.sub !== this.#claims.sub) throw new AnotherPerson();
     this.#claims = claims;
     this.#take(tokens);
     return true;

@@ -159,6 +159,8 @@ export class Journal {
       const over = Math.ceil(((body.length - longest) * 3) / 4);
       throw new TooLong(`This is too long for one entry, by about ${over} characters. Shorten it, or split it in two.`);
     }
+    // Which journal an entry is meant for the server learns by the cursor.
+    if (base === 0 && this.#cursor === undefined) await this.#sync();
     try {
       await (base === 0 ? this.#server.create(body, this.#cursor) : this.#server.replace(id, base, body));
     } catch (error) {

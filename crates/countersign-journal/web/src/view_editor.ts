@@ -127,6 +127,7 @@ function conflictView(app: App, draft: Draft, conflict: Conflict): void {
     try {
       await work();
     } catch (error) {
+      if (error instanceof JournalGone) return await app.gone();
       problem.hidden = false;
       problem.replaceChildren(el('p', {}, `This is not saved. ${app.explain(error)} ${stillHere}`));
     } finally {
@@ -143,8 +144,9 @@ function conflictView(app: App, draft: Draft, conflict: Conflict): void {
       throw error;
     });
   });
+  // One id for all tries: an answer that gets lost must not make two of it.
+  const id = newEntryId();
   const asNewEntry = () => attempt(async () => {
-    const id = newEntryId();
     await app.journal.save(id, 0, mine);
     app.drafts.drop(draft.id);
     await app.syncQuietly();

@@ -73,6 +73,7 @@ export function setupView(app: App): void {
     wrappable.fill(0);
     const shown = await encode(recoveryKey);
     recoveryKey.fill(0);
+    app.showsSecret = true;
     recoveryKeyView({
       recoveryKey: shown,
       heading: 'Your recovery key',

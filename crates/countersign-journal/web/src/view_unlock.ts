@@ -1,4 +1,4 @@
-import type { App } from './app.ts';
+import { type App, lostDrafts } from './app.ts';
 import { Complaint, button, el, field, form, managerName, secretField, show } from './dom.ts';
 import { is } from './errors.ts';
 import { RecoveryKeyError, decode } from './recovery_key.ts';
@@ -11,7 +11,8 @@ export async function freshVault(app: App): Promise<KeptVault> {
   const kept = await app.api.vault();
   if (kept === undefined) {
     app.hasVault = false;
-    app.route('Your journal was deleted on another device. You can begin a new one.');
+    const lost = app.drafts.dropSealed() ? ` ${lostDrafts}` : '';
+    app.route(`Your journal was deleted on another device.${lost} You can begin a new one.`);
     throw new Complaint('Your journal was deleted.');
   }
   return kept;
@@ -86,6 +87,7 @@ function offerPassphrase(app: App, { vault, etag }: KeptVault, { key, wrappable 
     return enter('Your passphrase is changed.');
   };
   app.say('');
+  app.showsSecret = true;
   show('New passphrase',
     el('h1', {}, 'Choose a new passphrase'),
     el('p', {}, 'Your recovery key is right, and stays good. If you forgot your passphrase, choose another one now.'),

@@ -59,3 +59,14 @@ test('drafts of a journal that is gone become new entries', () => {
   const [detached] = drafts.all();
   assert.deepEqual([detached.id, detached.base, detached.fields.text], ['new', 0, 'changed']);
 });
+
+test('sealed drafts whose key is gone with the journal are given up, and that is told', async () => {
+  const drafts = new Drafts();
+  const draft = draftOf('one', 0, undefined, now);
+  draft.fields.text = 'a secret';
+  drafts.keep(draft);
+  await drafts.seal(await importKey());
+  assert.equal(drafts.dropSealed(), true);
+  assert.equal(drafts.unsaved, false, 'nothing keeps the person from leaving');
+  assert.equal(drafts.dropSealed(), false);
+});

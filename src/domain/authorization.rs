@@ -81,6 +81,8 @@ pub enum ResponseMode {
     Query,
     /// In its fragment.
     Fragment,
+    /// In a form that the browser sends there (OAuth 2.0 Form Post Response Mode).
+    FormPost,
 }
 
 /// What the person must do even if they need not (OpenID Connect Core §3.1.2.1).

@@ -13,6 +13,7 @@ use axum::{
 
 use super::{
     form::FormError,
+    form_post::{self, FormPost},
     frame::Frame,
     headers::{PAGE_POLICY, page},
     interaction::InteractionError,
@@ -138,15 +139,23 @@ struct ErrorWords {
     advice: Option<String>,
 }
 
-/// Puts an [`ErrorPage`] into words. It stands around the handlers, so that none of them needs to know who reads.
+/// Puts an [`ErrorPage`] or a [`FormPost`] into words. It stands around the handlers, so that none of them needs to know who reads.
 pub async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let mut response = next.run(Request::from_parts(parts.clone(), body)).await;
-    let Some(error) = response.extensions_mut().remove::<ErrorPage>() else { return response };
+    let error = response.extensions_mut().remove::<ErrorPage>();
+    let form = response.extensions_mut().remove::<FormPost>();
+    if error.is_none() && form.is_none() {
+        return response;
+    }
     let Ok(frame) = Frame::from_request_parts(&mut parts, &state).await;
-    let headers = page(PAGE_POLICY, &frame);
-    let (page, body) = (headers, error.in_words(frame)).into_response().into_parts();
-    response.headers_mut().extend(page.headers);
+    let words = match (error, form) {
+        (_, Some(form)) => (page(form_post::POLICY, &frame), form.in_words(frame)).into_response(),
+        (Some(error), None) => (page(PAGE_POLICY, &frame), error.in_words(frame)).into_response(),
+        (None, None) => return response,
+    };
+    let (words, body) = words.into_parts();
+    response.headers_mut().extend(words.headers);
     *response.body_mut() = body;
     response
 }

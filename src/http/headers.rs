@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::frame::Frame;
+use super::{form_post, frame::Frame};
 
 /// For pages: nothing but our own styles and pictures; never in a frame; forms go nowhere but here.
 pub const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
@@ -44,7 +44,8 @@ fn add(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
 /// Pages that an app's request passes through may have been opened by the app in a window of its own, which waits there for the
 /// answer: they leave it its way back. All others cut themselves off from whoever opened them.
 pub fn page(policy: &'static str, frame: &Frame) -> [(HeaderName, HeaderValue); 5] {
-    let opener = if policy == CLIENT_FORM_POLICY { "unsafe-none" } else { "same-origin" };
+    let is_on_the_way = policy == CLIENT_FORM_POLICY || policy == form_post::POLICY;
+    let opener = if is_on_the_way { "unsafe-none" } else { "same-origin" };
     [
         (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static(opener)),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),

@@ -6,6 +6,7 @@ pub mod cors;
 pub mod csrf;
 pub mod error_page;
 pub mod form;
+pub mod form_post;
 pub mod frame;
 pub mod headers;
 pub mod interaction;

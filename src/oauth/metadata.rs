@@ -78,7 +78,7 @@ fn metadata(app: &App, issuer: &str, apis: &Apis) -> Value {
         "end_session_endpoint": endpoint("/logout"),
         "scopes_supported": apis.all_scopes().collect::<Vec<_>>(),
         "response_types_supported": ResponseType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
-        "response_modes_supported": ["query", "fragment"],
+        "response_modes_supported": ["query", "fragment", "form_post"],
         "grant_types_supported": GrantType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "acr_values_supported": [ACR_PASSWORD, ACR_SECOND_FACTOR],
         "subject_types_supported": ["public"],

@@ -51,6 +51,7 @@ pub(super) const FILES: &[File] = files![
     "dev-mail",
     "email",
     "error",
+    "form-post",
     "link",
     "login",
     "logout",

@@ -57,7 +57,7 @@ pub(super) async fn parse(
     let asked = parameters.get("scope").and_then(|scope| scope.parse().ok()).unwrap_or_default();
     let apis = app.store.apis_for(&asked).await?;
     let state = if parameters.is_repeated("state") { None } else { parameters.owned("state") };
-    let response_mode = response_mode(parameters);
+    let response_mode = response_mode(parameters, &destination.redirect_uri);
     let request = read(app, issuer, &apis, parameters, &destination, response_mode.unwrap_or(ResponseMode::Query));
     request.and_then(|request| response_mode.map(|_| request)).map_err(|(code, description)| {
         Refused::Answer(Box::new(Answer::error(
@@ -99,11 +99,16 @@ fn invalid<T>(description: &'static str) -> Checked<T> {
     Err((ErrorCode::InvalidRequest, description))
 }
 
-fn response_mode(parameters: &Parameters) -> Checked<ResponseMode> {
+fn response_mode(parameters: &Parameters, redirect_uri: &str) -> Checked<ResponseMode> {
     match parameters.get("response_mode") {
         None | Some("query") => Ok(ResponseMode::Query),
         Some("fragment") => Ok(ResponseMode::Fragment),
-        Some(_) => invalid("response_mode must be query or fragment"),
+        // A browser posts to nothing else.
+        Some("form_post") if !redirect_uri.starts_with("https://") && !redirect_uri.starts_with("http://") => {
+            invalid("response_mode form_post needs a redirect_uri of http or https")
+        }
+        Some("form_post") => Ok(ResponseMode::FormPost),
+        Some(_) => invalid("response_mode must be query, fragment or form_post"),
     }
 }
 

@@ -7,7 +7,11 @@ use axum::{
 use countersign_types::ErrorCode;
 use url::form_urlencoded::Serializer;
 
-use crate::{app::Issuer, domain::authorization::ResponseMode, domain::token::Secret, http::error_page::ErrorPage};
+use crate::{
+    app::Issuer,
+    domain::{authorization::ResponseMode, token::Secret},
+    http::{error_page::ErrorPage, form_post::FormPost},
+};
 
 /// An answer, and where it goes.
 #[derive(Debug)]
@@ -41,30 +45,29 @@ impl Answer {
         Self { redirect_uri, response_mode, state, outcome: Outcome::Error(code, description) }
     }
 
-    /// The redirect. `state` goes back untouched, and `iss` says who answers (RFC 9207 §2).
+    /// On its way. `state` goes back untouched, and `iss` says who answers (RFC 9207 §2).
     pub(super) fn send(self, issuer: &Issuer) -> Response {
-        let mut parameters = Serializer::new(String::new());
-        match &self.outcome {
-            Outcome::Code(code) => drop(parameters.append_pair("code", code.expose())),
+        let mut parameters = match self.outcome {
+            Outcome::Code(code) => vec![("code", code.expose().to_owned())],
             Outcome::Error(code, description) => {
-                parameters.append_pair("error", code.as_str()).append_pair("error_description", description);
+                vec![("error", code.as_str().to_owned()), ("error_description", description.to_owned())]
             }
-        }
-        if let Some(state) = &self.state {
-            parameters.append_pair("state", state);
-        }
-        parameters.append_pair("iss", &issuer.url);
-        redirect(&append(&self.redirect_uri, self.response_mode, &parameters.finish()))
+        };
+        parameters.extend(self.state.map(|state| ("state", state)));
+        parameters.push(("iss", issuer.url.clone()));
+        let separator = match self.response_mode {
+            ResponseMode::FormPost => return FormPost::new(self.redirect_uri, parameters).into_response(),
+            ResponseMode::Fragment => '#',
+            ResponseMode::Query if self.redirect_uri.contains('?') => '&',
+            ResponseMode::Query => '?',
+        };
+        redirect(&append(&self.redirect_uri, separator, &parameters))
     }
 }
 
 /// The registered URI with the answer's parameters, otherwise to the letter as the client wrote it.
-fn append(redirect_uri: &str, response_mode: ResponseMode, parameters: &str) -> String {
-    let separator = match response_mode {
-        ResponseMode::Fragment => '#',
-        ResponseMode::Query if redirect_uri.contains('?') => '&',
-        ResponseMode::Query => '?',
-    };
+fn append(redirect_uri: &str, separator: char, parameters: &[(&'static str, String)]) -> String {
+    let parameters = Serializer::new(String::new()).extend_pairs(parameters).finish();
     format!("{redirect_uri}{separator}{parameters}")
 }
 
@@ -82,14 +85,12 @@ fn redirect(location: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn the_registered_uri_stays_as_it_is() {
-        let query = |uri| append(uri, ResponseMode::Query, "code=1");
-        assert_eq!(query("https://app.example/cb"), "https://app.example/cb?code=1");
-        assert_eq!(query("https://app.example/cb?a=%20b"), "https://app.example/cb?a=%20b&code=1");
-        assert_eq!(query("com.example.app:/cb"), "com.example.app:/cb?code=1");
-        assert_eq!(append("https://app.example/cb", ResponseMode::Fragment, "code=1"), "https://app.example/cb#code=1");
+        let append = |uri, separator| super::append(uri, separator, &[("code", "1".to_owned())]);
+        assert_eq!(append("https://app.example/cb", '?'), "https://app.example/cb?code=1");
+        assert_eq!(append("https://app.example/cb?a=%20b", '&'), "https://app.example/cb?a=%20b&code=1");
+        assert_eq!(append("com.example.app:/cb", '?'), "com.example.app:/cb?code=1");
+        assert_eq!(append("https://app.example/cb", '#'), "https://app.example/cb#code=1");
     }
 }

@@ -33,7 +33,7 @@ async fn every_answer_says_who_answers() {
         ("code_challenge", "short"),
         ("max_age", "-1"),
         ("id_token_hint", "a.b.c"),
-        ("response_mode", "form_post"),
+        ("response_mode", "web_message"),
     ] {
         let reply = server.get(&authorize_path("app", &[wrong])).await;
         let query = reply.redirect_query();
@@ -42,6 +42,8 @@ async fn every_answer_says_who_answers() {
     }
     let silent = server.get(&authorize_path("app", &[("prompt", "none"), ("response_mode", "fragment")])).await;
     assert!(silent.location().contains("#error=login_required") && silent.location().contains("&iss=http"));
+    let posted = server.get(&authorize_path("app", &[("prompt", "none"), ("response_mode", "form_post")])).await;
+    assert!(posted.text().contains(&format!("name=\"iss\" value=\"{ISSUER}\"")), "{}", posted.text());
 }
 
 #[tokio::test]

@@ -182,7 +182,7 @@ async fn response_mode_fragment_leaves_the_query_empty() {
     let server = start().await;
     let reply = ask(&server, &[("response_mode", "fragment"), ("prompt", "none")]).await;
     assert!(reply.location().starts_with("https://app.example/cb#error=login_required"), "{}", reply.location());
-    for unknown in ["form_post", "jwt", "query.jwt", "web_message"] {
+    for unknown in ["jwt", "query.jwt", "form_post.jwt", "web_message"] {
         ask(&server, &[("response_mode", unknown)]).await.assert_refused("invalid_request");
     }
 }

@@ -172,7 +172,7 @@ async fn only_what_works_is_advertised() {
     let server = Server::start().await;
     let document = discovery(&server).await;
     assert_eq!(strings(&document["response_types_supported"]), ["code"]);
-    assert_eq!(strings(&document["response_modes_supported"]), ["query", "fragment"]);
+    assert_eq!(strings(&document["response_modes_supported"]), ["query", "fragment", "form_post"]);
     assert_eq!(strings(&document["code_challenge_methods_supported"]), ["S256"]);
     for absent in [
         "registration_endpoint",

@@ -9,6 +9,7 @@ mod consent;
 mod cors;
 mod dpop;
 mod end_session;
+mod form_post;
 mod introspection;
 mod keys;
 mod metadata;

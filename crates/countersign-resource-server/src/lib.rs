@@ -110,7 +110,7 @@
 //! | `proof`, `replay` | tokens that are bound to a key ([`ReplayGuard`]) |
 //! | `signature` | requests that are signed as a whole ([`SignedRequest`]) |
 //! | `validate` | the rules of a valid token ([`TokenError`]) |
-//! | `require` | what an endpoint asks beyond that ([`Require`], [`Shortfall`]) |
+//! | `require` | what an endpoint asks beyond that ([`Require`]; [`RequireScope`], [`RequireRole`], [`RequireAcr`] for one thing alone; [`Shortfall`]) |
 //! | `keys` | the provider's keys, kept ready |
 //! | `provider` | fetching them |
 //! | `layer`, `extract` | tower and axum ([`Authorized`], [`AccessToken`]) |
@@ -159,7 +159,9 @@ pub use limit::{Quota, RateLimit, RateLimitService, RateStore, Standing};
 #[cfg(feature = "redis")]
 pub use redis_store::RedisStore;
 pub use replay::{FirstUse, Lifespan, MemoryReplayGuard, ReplayGuard};
-pub use require::{Require, RequireService, RequiredScope, Shortfall, is_scope_list};
+pub use require::{
+    Require, RequireAcr, RequireRole, RequireScope, RequireService, RequiredScope, Shortfall, is_scope_list,
+};
 pub use server::{BuildError, Builder, ResourceServer};
 #[cfg(feature = "signatures")]
 pub use signature::{SignatureError, SignedRequest};

@@ -76,6 +76,82 @@ impl<S> Layer<S> for Require {
     }
 }
 
+/// A [`Require`] that asks for a scope and nothing else, or for all of several that are separated by spaces:
+/// `.route_layer(RequireScope::new("journal.write"))`.
+#[derive(Clone, Debug)]
+pub struct RequireScope(Require);
+
+impl RequireScope {
+    /// For this scope.
+    pub fn new(scope: impl Into<String>) -> Self {
+        Self(Require::scope(scope))
+    }
+}
+
+/// A [`Require`] that asks for a role and nothing else (RFC 9068 §2.2.3.1).
+#[derive(Clone, Debug)]
+pub struct RequireRole(Require);
+
+impl RequireRole {
+    /// For this role.
+    pub fn new(role: impl Into<String>) -> Self {
+        Self(Require::default().role(role))
+    }
+
+    /// Or for this one.
+    #[must_use]
+    pub fn or(self, role: impl Into<String>) -> Self {
+        Self(self.0.role(role))
+    }
+}
+
+/// A [`Require`] that asks how strong and how recent the sign-in was, and nothing else (RFC 9470).
+#[derive(Clone, Debug)]
+pub struct RequireAcr(Require);
+
+impl RequireAcr {
+    /// For this `acr`.
+    pub fn new(acr: impl Into<String>) -> Self {
+        Self(Require::default().acr(acr))
+    }
+
+    /// Or for this one.
+    #[must_use]
+    pub fn or(self, acr: impl Into<String>) -> Self {
+        Self(self.0.acr(acr))
+    }
+
+    /// And that it is no older than this.
+    #[must_use]
+    pub fn max_age(self, age: Duration) -> Self {
+        Self(self.0.max_age(age))
+    }
+}
+
+impl<S> Layer<S> for RequireScope {
+    type Service = RequireService<S>;
+
+    fn layer(&self, inner: S) -> RequireService<S> {
+        self.0.layer(inner)
+    }
+}
+
+impl<S> Layer<S> for RequireRole {
+    type Service = RequireService<S>;
+
+    fn layer(&self, inner: S) -> RequireService<S> {
+        self.0.layer(inner)
+    }
+}
+
+impl<S> Layer<S> for RequireAcr {
+    type Service = RequireService<S>;
+
+    fn layer(&self, inner: S) -> RequireService<S> {
+        self.0.layer(inner)
+    }
+}
+
 /// A service behind a [`Require`].
 #[derive(Clone, Debug)]
 pub struct RequireService<S> {

@@ -8,7 +8,9 @@ use axum::{
     http::{HeaderMap, Request, Response, StatusCode, header},
     routing::get,
 };
-use countersign_resource_server::{AccessToken, Authorized, Caller, Require, RequiredScope, ResourceServer};
+use countersign_resource_server::{
+    AccessToken, Authorized, Caller, Require, RequireAcr, RequireRole, RequireScope, RequiredScope, ResourceServer,
+};
 use serde_json::json;
 use tower::ServiceExt as _;
 
@@ -317,4 +319,42 @@ async fn any_service_of_http_can_be_guarded() {
     assert_eq!((response.status().as_u16(), response.body().as_str()), (200, "ada"));
     let response = guarded.oneshot(Request::get("/").body(()).unwrap()).await.unwrap();
     assert_eq!((response.status().as_u16(), response.body().as_str()), (401, ""));
+}
+
+#[tokio::test]
+async fn one_thing_alone_can_be_required_of_a_route() {
+    let provider = Provider::start().await;
+    let tokens = provider.builder().build().unwrap();
+    let done = || get(async || "done");
+    let api = Router::new()
+        .route("/scope", done().layer(RequireScope::new("journal.read journal.write")))
+        .route("/role", done().layer(RequireRole::new("editor").or("owner")))
+        .route(
+            "/acr",
+            done().layer(RequireAcr::new("strong").or("urn:countersign:acr:pwd").max_age(Duration::from_mins(1))),
+        )
+        .layer(tokens.layer());
+    let ask = async |path: &str, token: &str| {
+        let request =
+            Request::get(path).header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
+        let response = api.clone().oneshot(request).await.unwrap();
+        let challenge = response.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
+        (response.status().as_u16(), challenge.unwrap_or_default())
+    };
+    for (path, name, good) in [
+        ("/scope", "scope", json!("journal.read journal.write")),
+        ("/role", "roles", json!(["owner"])),
+        ("/acr", "acr", json!("strong")),
+    ] {
+        assert_eq!(ask(path, &provider.token_with(name, good)).await, (200, String::new()), "{path}");
+    }
+    let token = provider.token();
+    assert_eq!(
+        (ask("/scope", &token).await.0, ask("/role", &token).await.0, ask("/acr", &token).await.0),
+        (403, 403, 200)
+    );
+    provider.clock.advance(120);
+    let (status, challenge) = ask("/acr", &token).await;
+    assert_eq!(status, 401);
+    assert!(challenge.contains("acr_values=\"strong urn:countersign:acr:pwd\", max_age=\"60\""), "{challenge}");
 }

@@ -93,6 +93,9 @@ impl Caller {
 
     /// The `sub` of the person on whose behalf the call is made; none for a client that calls on its own behalf
     /// (`client_credentials`), whose `sub` is the client itself and must never be taken for a person (RFC 9068 §2.2, §5).
+    ///
+    /// An issuer that gives a client another `sub` than its `client_id`, such as the id of a service account, is not seen through: tell those
+    /// apart by a claim of theirs ([`Caller::read`]).
     pub fn person(&self) -> Option<&str> {
         (self.sub != self.client_id.as_str()).then_some(self.sub.as_str())
     }

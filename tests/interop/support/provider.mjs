@@ -1,18 +1,18 @@
 // Starts the built provider for one test file, in a folder and on a port of its own, and
 // registers people, clients and APIs with its command line, as an operator would.
 
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+import { Program, answers } from './program.mjs';
+
 const binary = process.env.COUNTERSIGN_BIN ?? fileURLToPath(new URL('../../../target/debug/countersign', import.meta.url));
-const startSeconds = 30;
-const stopSeconds = 10;
 const mailSeconds = 10;
 
 /** A loopback port that nothing listens on at this moment. */
@@ -25,7 +25,7 @@ export async function freePort() {
   return port;
 }
 
-export class Provider {
+export class Provider extends Program {
   /** Starts a provider; it answers when this returns. `settings` are further `COUNTERSIGN_…` variables. */
   static async start(settings = {}) {
     const folder = await mkdtemp(join(tmpdir(), 'countersign-interop-'));
@@ -39,7 +39,7 @@ export class Provider {
       ...settings,
     });
     try {
-      await provider.#serve();
+      await provider.serve(binary, ['serve'], provider.environment, () => answers(`${provider.issuer}/readyz`, 200));
     } catch (error) {
       await provider.stop();
       throw error;
@@ -47,47 +47,10 @@ export class Provider {
     return provider;
   }
 
-  #process;
-
   constructor(folder, issuer, environment) {
-    this.folder = folder;
+    super(folder);
     this.issuer = issuer;
     this.environment = environment;
-  }
-
-  async #serve() {
-    const log = await open(join(this.folder, 'log'), 'a');
-    this.#process = spawn(binary, ['serve'], {
-      cwd: this.folder,
-      env: this.environment,
-      stdio: ['ignore', log.fd, log.fd],
-    });
-    process.once('exit', () => this.#process.kill('SIGKILL'));
-    await once(this.#process, 'spawn');
-    await log.close();
-
-    const deadline = Date.now() + startSeconds * 1000;
-    while (!(await this.#isReady())) {
-      if (this.#process.exitCode !== null || Date.now() > deadline) {
-        throw new Error(`the provider did not start:\n${await this.log()}`);
-      }
-      await delay(50);
-    }
-  }
-
-  async #isReady() {
-    try {
-      const answer = await fetch(`${this.issuer}/readyz`);
-      await answer.arrayBuffer();
-      return answer.status === 200;
-    } catch {
-      return false; // not listening yet
-    }
-  }
-
-  /** What the provider has printed so far. */
-  log() {
-    return readFile(join(this.folder, 'log'), 'utf8');
   }
 
   /** Runs `countersign ARGUMENTS --json` beside the server and returns what it printed. */
@@ -127,17 +90,5 @@ export class Provider {
   async addClient(id, ...options) {
     const printed = await this.run(['client', 'add', id, ...options]);
     return printed.client_secret;
-  }
-
-  async stop() {
-    const server = this.#process;
-    if (server?.exitCode === null && server.signalCode === null) {
-      const closed = once(server, 'exit');
-      server.kill('SIGTERM');
-      await Promise.race([closed, delay(stopSeconds * 1000, undefined, { ref: false })]);
-      server.kill('SIGKILL');
-    }
-    if (process.env.COUNTERSIGN_TEST_LOG && server) console.error(await this.log());
-    await rm(this.folder, { recursive: true, force: true });
   }
 }

@@ -60,7 +60,7 @@ impl KeySet {
     fn new(source: JwkSet, algorithms: &[Algorithm]) -> Result<Self, FetchError> {
         let mut verifiers: HashMap<String, Vec<(Algorithm, Verifier)>> = HashMap::new();
         for (position, key) in source.keys().iter().enumerate() {
-            // No token can name a key without a name: a line break stands in no header that is accepted.
+            // A name that no key has of its own. A token that guesses it means a key of the provider all the same.
             let kid = key.kid().map_or_else(|| format!("\n{position}"), str::to_owned);
             for algorithm in algorithms.iter().filter(|algorithm| key.supports(**algorithm)) {
                 match key.verifier(*algorithm) {

@@ -127,7 +127,8 @@ async fn record_refusals(
     let id = path.as_ref().ok().and_then(|path| path.iter().find(|(name, _)| *name == "id"));
     let entry = id.and_then(|(_, id)| id.parse::<EntryId>().ok());
     let response = next.run(request).await;
-    if response.status().is_client_error() {
+    // A journal that is full is a refusal as well; what failed here is none.
+    if response.status().is_client_error() || response.status() == StatusCode::INSUFFICIENT_STORAGE {
         let not_found = response.status() == StatusCode::NOT_FOUND;
         let outcome = if not_found { Outcome::NotFound } else { Outcome::Refused };
         let mut tx = journal.store.begin().await?;

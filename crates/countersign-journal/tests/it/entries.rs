@@ -346,6 +346,8 @@ async fn a_full_journal_takes_no_more_until_something_is_deleted() {
         kept += 1;
     };
     refused.is(507, "journal_full");
+    let newest = journal.get(&ada, "/accesses?limit=1").await.json()["accesses"][0].clone();
+    assert_eq!((&newest["action"], &newest["outcome"]), (&json!("write"), &json!("refused")));
     assert!((10..20).contains(&kept), "{kept}");
     let entry = journal.get(&ada, &format!("/entries/{}", id(kept))).await;
     assert_eq!(entry.status, StatusCode::NOT_FOUND, "what was refused is not kept");

@@ -8,10 +8,12 @@ use std::{
     },
 };
 
+use countersign_types::{SessionId, UserId};
+
 use crate::{
     clock::Clock,
     config::{KeySettings, Mode, Settings, SignUpMode},
-    domain::{key::KeyLifetimes, session::SessionLifetimes},
+    domain::{client::Client, key::KeyLifetimes, session::SessionLifetimes},
     ephemeral::{Ephemeral, Local, Redis},
     jose::{Keyring, KeyringError, rotation},
     looks::{LogoError, Looks},
@@ -227,6 +229,18 @@ fn master_key_file(settings: &Settings) -> PathBuf {
 }
 
 impl Issuer {
+    /// The `sub` by which a client knows a person.
+    #[allow(clippy::unused_self)] // until pairwise subjects are there
+    pub fn sub(&self, _client: &Client, user: &UserId) -> String {
+        user.to_string()
+    }
+
+    /// The `sid` by which a client knows a session.
+    #[allow(clippy::unused_self)] // until pairwise subjects are there
+    pub fn sid(&self, _client: &Client, session: &SessionId) -> SessionId {
+        session.clone()
+    }
+
     /// The issuer of the settings, with its keys; the first one is made here.
     pub async fn open(app: &App) -> Result<Self, StartError> {
         let issuer = Self { url: app.settings.issuer.as_str().to_owned(), keyring: Keyring::new(app.key_lifetimes()) };

@@ -285,10 +285,10 @@ fn has_consent(request: &AuthorizationRequest, circumstances: &Circumstances<'_>
 
 #[cfg(test)]
 mod tests {
-    use countersign_types::SessionId;
-    use serde_json::json;
+    use countersign_types::{ClientAuthMethod, SessionId};
 
     use super::*;
+    use crate::domain::client::ClientMetadata;
 
     const ENROLLED: Standing = Standing::Enrolled { trusted_device: true };
     const WITHOUT: Standing = Standing::Without { demanded: false };
@@ -319,18 +319,12 @@ mod tests {
     /// What comes next for a client that needs no consent, on a session of this strength.
     fn next(request: &AuthorizationRequest, acr: &str, second_factor: Standing, declined: bool) -> Decision {
         let now = DateTime::UNIX_EPOCH;
-        let metadata = json!({
-            "client_name": "App", "token_endpoint_auth_method": "client_secret_basic",
-            "redirect_uris": ["https://app.example/cb"], "post_logout_redirect_uris": [], "grant_types": [],
-            "response_types": [], "scope": "", "first_party": true,
-        });
-        let client = Client {
-            id: ClientId::new("app"),
-            metadata: serde_json::from_value(metadata).unwrap(),
-            secret: None,
-            enabled: true,
-            created_at: now,
+        let metadata = ClientMetadata {
+            redirect_uris: vec!["https://app.example/cb".parse().unwrap()],
+            first_party: true,
+            ..ClientMetadata::new("App".to_owned(), ClientAuthMethod::ClientSecretBasic)
         };
+        let client = Client { id: ClientId::new("app"), metadata, secret: None, enabled: true, created_at: now };
         let session = Session {
             id: SessionId::new("s"),
             user: UserId::new("u"),

@@ -298,7 +298,7 @@ fn verify_assertion(
         let secret = secret.map_err(|error| OAuthError::broken(&error))?;
         Verifier::hmac(algorithm, &secret).ok().and_then(|verifier| jwt.verify::<Assertion>(&verifier).ok())
     } else {
-        let keys = client.metadata.jwks.iter().flat_map(countersign_jose::JwkSet::keys);
+        let keys = client.metadata.jwks.iter().flat_map(countersign_jose::JwkSet::signature_keys);
         let fitting = keys.filter(|key| key.supports(algorithm)).filter(|key| match (jwt.kid(), key.kid()) {
             (Some(asked), Some(own)) => asked == own,
             _ => true,

@@ -47,6 +47,10 @@ pub async fn post(
             GrantType::AuthorizationCode => authorization_code::exchange(&request).await,
             GrantType::RefreshToken => refresh_token::exchange(&request).await,
             GrantType::ClientCredentials => client_credentials::exchange(&request).await,
+            // OpenID Connect Core §3.2: the authorization endpoint alone gives these tokens.
+            GrantType::Implicit => {
+                Err(OAuthError::new(ErrorCode::UnsupportedGrantType, "implicit tokens do not come from here"))
+            }
         }
     }
     .await;

@@ -66,9 +66,9 @@ impl FromStr for Algorithm {
     }
 }
 
-/// The name is none of [`Algorithm::ALL`].
+/// The name is none that is supported here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a supported signature algorithm")]
+#[error("not a supported algorithm")]
 pub struct UnknownAlgorithm;
 
 #[cfg(test)]

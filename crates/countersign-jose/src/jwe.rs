@@ -1,11 +1,14 @@
 //! Compact JWE (RFC 7516 §5, §7.1), guarded: josekit panics on IVs and tags of the wrong length.
 
+use std::str::FromStr;
+
 use josekit::jwe::{self, JweContentEncryption, JweHeader};
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::UnknownAlgorithm;
 use crate::guard::{self, FormatError};
 use crate::jwe_key::{DecryptionKey, EncryptionKey, KeyManagement};
 use crate::jwk::{Material, PublicJwk};
@@ -23,11 +26,13 @@ const TAG_BYTES: usize = 16;
 const GCM_IV_BYTES: usize = 12;
 
 /// How the content is encrypted (RFC 7518 §5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ContentEncryption {
     /// AES-256 in GCM.
+    #[serde(rename = "A256GCM")]
     A256Gcm,
     /// AES-128 in CBC with HMAC-SHA-256.
+    #[serde(rename = "A128CBC-HS256")]
     A128CbcHs256,
 }
 
@@ -40,8 +45,11 @@ impl ContentEncryption {
         }
     }
 
+    /// Every one, the stronger first.
+    pub const ALL: [Self; 2] = [Self::A256Gcm, Self::A128CbcHs256];
+
     fn from_name(name: &str) -> Option<Self> {
-        [Self::A256Gcm, Self::A128CbcHs256].into_iter().find(|enc| enc.name() == name)
+        Self::ALL.into_iter().find(|enc| enc.name() == name)
     }
 
     fn iv_bytes(self) -> usize {
@@ -56,6 +64,14 @@ impl ContentEncryption {
             Self::A256Gcm => Box::new(jwe::enc::A256GCM),
             Self::A128CbcHs256 => Box::new(jwe::enc::A128CBC_HS256),
         }
+    }
+}
+
+impl FromStr for ContentEncryption {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::from_name(name).ok_or(UnknownAlgorithm)
     }
 }
 

@@ -1,30 +1,44 @@
 //! Keys for encryption: a client's public key, a key of ours, or a secret shared with a client.
 
 use std::fmt;
+use std::str::FromStr;
 
 use josekit::jwe::{self, JweDecrypter, JweEncrypter};
+use serde::{Deserialize, Serialize};
 
+use crate::UnknownAlgorithm;
 use crate::jwe::CEK_BYTES;
 use crate::jwk::{Material, PublicJwk};
 use crate::key::{self, KeyError};
 
 /// How the content encryption key reaches the reader (RFC 7518 §4.1). `RSA1_5` is left out: it invites
 /// decryption by trial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyManagement {
     /// RSAES-OAEP with SHA-256 and MGF1 with SHA-256.
+    #[serde(rename = "RSA-OAEP-256")]
     RsaOaep256,
     /// ECDH-ES over P-256, used as the content encryption key.
+    #[serde(rename = "ECDH-ES")]
     EcdhEs,
     /// ECDH-ES over P-256, wrapping the content encryption key with AES-256.
+    #[serde(rename = "ECDH-ES+A256KW")]
     EcdhEsA256Kw,
     /// A shared secret of 32 bytes, used as the content encryption key.
+    #[serde(rename = "dir")]
     Dir,
     /// A shared secret of 32 bytes, wrapping the content encryption key with AES-256 in GCM.
+    #[serde(rename = "A256GCMKW")]
     A256GcmKw,
 }
 
 impl KeyManagement {
+    /// Those by which anybody can encrypt for the owner of a public key.
+    pub const ASYMMETRIC: [Self; 3] = [Self::RsaOaep256, Self::EcdhEs, Self::EcdhEsA256Kw];
+
+    /// Every one, the asymmetric ones first.
+    pub const ALL: [Self; 5] = [Self::RsaOaep256, Self::EcdhEs, Self::EcdhEsA256Kw, Self::Dir, Self::A256GcmKw];
+
     /// The `alg` value, as registered.
     pub fn name(self) -> &'static str {
         match self {
@@ -37,7 +51,7 @@ impl KeyManagement {
     }
 
     /// RSA keys wrap or encrypt, EC keys derive (RFC 7517 §4.3).
-    fn serves(self, key: &PublicJwk) -> Result<(), KeyError> {
+    pub(crate) fn serves(self, key: &PublicJwk) -> Result<(), KeyError> {
         let fits = match (self, &key.material) {
             (Self::RsaOaep256, Material::Rsa { .. }) => {
                 key.permits("enc", self.name(), &["encrypt", "wrapKey", "decrypt", "unwrapKey"])
@@ -48,6 +62,14 @@ impl KeyManagement {
             _ => false,
         };
         if fits { Ok(()) } else { Err(KeyError::Unfit(self.name())) }
+    }
+}
+
+impl FromStr for KeyManagement {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name).ok_or(UnknownAlgorithm)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::jwe_key::KeyManagement;
 use crate::jwk::PublicJwk;
 use crate::key::KeyError;
 
@@ -14,7 +15,7 @@ pub const MAX_JWK_SET_BYTES: usize = 64 * 1024;
 /// The largest number of keys in a set.
 pub const MAX_KEYS: usize = 50;
 
-/// Public keys for signatures, in the order their owner published them.
+/// Public keys, in the order their owner published them.
 ///
 /// josekit's own set is not used: it still finds keys that were removed from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,30 +27,29 @@ pub struct JwkSet {
 impl JwkSet {
     /// Reads an untrusted set of at most [`MAX_JWK_SET_BYTES`] and [`MAX_KEYS`].
     ///
-    /// Keys of a type or curve that Countersign does not know, and keys for encryption (`use` is `enc`),
-    /// are skipped (RFC 7517 §5). A key that is known and wrong fails the whole set, so that its owner
-    /// learns of it.
+    /// Keys of a type or curve that Countersign does not know are skipped (RFC 7517 §5). A key that is known and
+    /// wrong fails the whole set, so that its owner learns of it.
     ///
     /// # Errors
     ///
-    /// [`KeyError::DuplicateKid`] when two of the remaining keys share a `kid`, [`KeyError::TooManyKeys`],
+    /// [`KeyError::DuplicateKid`] when two keys for signatures share a `kid`, [`KeyError::TooManyKeys`],
     /// [`KeyError::TooLarge`], [`KeyError::Member`] without a `keys` array, and what [`PublicJwk::parse`]
     /// says of a key.
     pub fn parse(set: &Value) -> Result<Self, KeyError> {
         let mut keys = Vec::new();
         for jwk in listed(set)? {
             match PublicJwk::parse(jwk) {
-                Ok(key) if key.key_use() == Some("enc") => {}
                 Ok(key) => keys.push(key),
                 Err(KeyError::UnknownType) => {}
                 Err(error) => return Err(error),
             }
         }
         let mut kids = BTreeSet::new();
-        if !keys.iter().filter_map(PublicJwk::kid).all(|kid| kids.insert(kid)) {
+        let set = Self { keys };
+        if !set.signature_keys().filter_map(PublicJwk::kid).all(|kid| kids.insert(kid)) {
             return Err(KeyError::DuplicateKid);
         }
-        Ok(Self { keys })
+        Ok(set)
     }
 
     /// The same for whoever only verifies by them: a key that is wrong is skipped, too, so that one odd key of an issuer does not shut out
@@ -59,14 +59,24 @@ impl JwkSet {
     ///
     /// [`KeyError::TooManyKeys`], [`KeyError::TooLarge`], [`KeyError::Member`] without a `keys` array.
     pub fn parse_usable(set: &Value) -> Result<Self, KeyError> {
-        let is_for_signatures = |key: &PublicJwk| key.key_use() != Some("enc");
         let keys = listed(set)?.iter().filter_map(|jwk| PublicJwk::parse(jwk).ok()).filter(is_for_signatures);
         Ok(keys.collect())
     }
 
-    /// The keys, in their order.
+    /// All keys, in their order.
     pub fn keys(&self) -> &[PublicJwk] {
         &self.keys
+    }
+
+    /// Those that may verify signatures: all but the ones whose `use` is `enc`.
+    pub fn signature_keys(&self) -> impl Iterator<Item = &PublicJwk> {
+        self.keys.iter().filter(|key| is_for_signatures(key))
+    }
+
+    /// The key to encrypt with for their owner: of those that fit the algorithm the first that is for encryption alone, else the first.
+    pub fn encryption_key(&self, algorithm: KeyManagement) -> Option<&PublicJwk> {
+        let fitting = || self.keys.iter().filter(|key| algorithm.serves(key).is_ok());
+        fitting().find(|key| key.key_use() == Some("enc")).or_else(|| fitting().next())
     }
 
     /// The set as a JSON object.
@@ -74,6 +84,10 @@ impl JwkSet {
         let keys: Vec<Value> = self.keys.iter().map(PublicJwk::to_value).collect();
         json!({ "keys": keys })
     }
+}
+
+fn is_for_signatures(key: &PublicJwk) -> bool {
+    key.key_use() != Some("enc")
 }
 
 fn listed(set: &Value) -> Result<&Vec<Value>, KeyError> {

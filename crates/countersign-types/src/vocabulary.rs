@@ -65,6 +65,8 @@ names!(
         RefreshToken = "refresh_token",
         /// RFC 6749 §4.4.
         ClientCredentials = "client_credentials",
+        /// Tokens from the authorization endpoint (OpenID Connect Core §3.2, §3.3). The token endpoint has no part in it.
+        Implicit = "implicit",
     }
 );
 
@@ -73,8 +75,61 @@ names!(
     ResponseType, "response type" {
         /// An authorization code (RFC 6749 §4.1.1).
         Code = "code",
+        /// An ID token (OpenID Connect Core §3.2).
+        IdToken = "id_token",
+        /// An ID token and an access token (OpenID Connect Core §3.2).
+        IdTokenToken = "id_token token",
+        /// A code and an ID token (OpenID Connect Core §3.3).
+        CodeIdToken = "code id_token",
+        /// A code and an access token (OpenID Connect Core §3.3).
+        CodeToken = "code token",
+        /// All three (OpenID Connect Core §3.3).
+        CodeIdTokenToken = "code id_token token",
     }
 );
+
+impl ResponseType {
+    /// The type of these words, in whatever order they stand (OAuth 2.0 Multiple Response Types §3).
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownName`]; `token` alone and `none` are among what is not known.
+    pub fn from_words(text: &str) -> Result<Self, UnknownName> {
+        let mut words: Vec<&str> = text.split(' ').collect();
+        // In the registered names they stand in the order of the alphabet.
+        words.sort_unstable();
+        words.join(" ").parse()
+    }
+
+    /// Whether a code is part of the answer.
+    pub fn is_answered_with_code(self) -> bool {
+        match self {
+            Self::Code | Self::CodeIdToken | Self::CodeToken | Self::CodeIdTokenToken => true,
+            Self::IdToken | Self::IdTokenToken => false,
+        }
+    }
+
+    /// Whether an ID token is part of the answer of the authorization endpoint.
+    pub fn is_answered_with_id_token(self) -> bool {
+        match self {
+            Self::IdToken | Self::IdTokenToken | Self::CodeIdToken | Self::CodeIdTokenToken => true,
+            Self::Code | Self::CodeToken => false,
+        }
+    }
+
+    /// Whether an access token is part of the answer of the authorization endpoint.
+    pub fn is_answered_with_access_token(self) -> bool {
+        match self {
+            Self::IdTokenToken | Self::CodeToken | Self::CodeIdTokenToken => true,
+            Self::Code | Self::IdToken | Self::CodeIdToken => false,
+        }
+    }
+
+    /// Whether any token is, so that the answer must not stand in a query (Multiple Response Types §5).
+    pub fn is_answered_with_tokens(self) -> bool {
+        self.is_answered_with_id_token() || self.is_answered_with_access_token()
+    }
+}
 
 names!(
     /// How a client proves who it is (`token_endpoint_auth_method`, OpenID Connect Core §9).
@@ -101,6 +156,16 @@ mod tests {
         for grant in GrantType::ALL {
             assert_eq!(grant.as_str().parse::<GrantType>().as_ref(), Ok(grant));
             assert_eq!(serde_json::to_value(grant).unwrap(), grant.as_str());
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_response_type_stand_in_any_order() {
+        for text in ["code id_token token", "token code id_token", "id_token token code"] {
+            assert_eq!(ResponseType::from_words(text), Ok(ResponseType::CodeIdTokenToken), "{text}");
+        }
+        for text in ["token", "none", "", "code code", "code  token", "code,token", "CODE"] {
+            assert!(ResponseType::from_words(text).is_err(), "{text:?}");
         }
     }
 

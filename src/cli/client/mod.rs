@@ -1,10 +1,8 @@
 //! `client`: apps that sign people in.
 
-use std::{collections::BTreeSet, str::FromStr};
-
 use clap::Subcommand;
 use countersign_jose::Algorithm;
-use countersign_types::{ClientAuthMethod, ClientId, GrantType, ResponseType, Scope};
+use countersign_types::{ClientAuthMethod, ClientId};
 use serde_json::{Value, json};
 
 use self::options::ClientOptions;
@@ -161,29 +159,7 @@ async fn add(
         }
         (false, method) => method.unwrap_or(ClientAuthMethod::ClientSecretBasic),
     };
-    let default_scopes = ["openid", "profile", "email", "offline_access"];
-    let mut metadata = ClientMetadata {
-        client_name: id.to_owned(),
-        token_endpoint_auth_method: method,
-        token_endpoint_auth_signing_alg: None,
-        id_token_signed_response_alg: None,
-        access_token_signed_response_alg: None,
-        jwks: None,
-        redirect_uris: Vec::new(),
-        post_logout_redirect_uris: Vec::new(),
-        origins: Vec::new(),
-        grant_types: BTreeSet::from([GrantType::AuthorizationCode, GrantType::RefreshToken]),
-        response_types: BTreeSet::from([ResponseType::Code]),
-        scope: default_scopes.iter().filter_map(|scope| Scope::from_str(scope).ok()).collect(),
-        first_party: false,
-        dpop_bound_access_tokens: false,
-        pkce_exempt: false,
-        logo_uri: None,
-        policy_uri: None,
-        tos_uri: None,
-        backchannel_logout_uri: None,
-        frontchannel_logout_uri: None,
-    };
+    let mut metadata = ClientMetadata::new(id.to_owned(), method);
     options.apply(&mut metadata)?;
     options::contradiction(&metadata).map_err(CliError::misused)?;
     if secret_stdin && !needs_secret(method) {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     cli::CliError,
-    domain::client::{ClientMetadata, LogoutUri, RedirectUri, WebLink, WebOrigin},
+    domain::client::{ClientMetadata, Contradiction, LogoutUri, RedirectUri, WebLink, WebOrigin},
 };
 
 #[derive(Debug, Args)]
@@ -53,7 +53,8 @@ pub(in crate::cli) struct ClientOptions {
     /// A grant that it may use: authorization_code, refresh_token, client_credentials.
     #[arg(long = "grant", value_name = "GRANT")]
     grants: Vec<Given<GrantType>>,
-    /// A response type that it may ask for: code.
+    /// A response type that it may ask for: code, or with tokens from the authorization endpoint "code id_token", "code token",
+    /// "code id_token token", id_token, "id_token token".
     #[arg(long = "response-type", value_name = "TYPE")]
     response_types: Vec<Given<ResponseType>>,
     /// A scope that it may ask for.
@@ -143,6 +144,7 @@ impl ClientOptions {
         replace_one(&mut metadata.tos_uri, self.tos_uri);
         replace_one(&mut metadata.backchannel_logout_uri, self.backchannel_logout_uri);
         replace_one(&mut metadata.frontchannel_logout_uri, self.frontchannel_logout_uri);
+        metadata.complete();
         Ok(())
     }
 }
@@ -161,46 +163,36 @@ fn parse_name(argument: &str) -> Result<String, &'static str> {
     is_valid.then(|| argument.to_owned()).ok_or("a name has 1 to 200 characters")
 }
 
-/// Refuses registrations that could never work, or that open more than their owner would think.
-pub(super) fn contradiction(metadata: &ClientMetadata) -> Result<(), &'static str> {
-    let is_public = metadata.token_endpoint_auth_method == ClientAuthMethod::None;
-    if metadata.grant_types.is_empty() {
-        return Err("a client without any --grant could do nothing");
-    }
-    if metadata.grant_types.contains(&GrantType::AuthorizationCode) {
-        if metadata.redirect_uris.is_empty() {
-            return Err(
-                "a client that signs people in needs a --redirect-uri; a client without people needs --grant client_credentials",
-            );
-        }
-        if metadata.response_types.is_empty() {
-            return Err("a client that signs people in needs --response-type code");
-        }
-    }
-    if metadata.grant_types.contains(&GrantType::ClientCredentials) && is_public {
-        return Err("a public client cannot act on its own behalf; leave out --grant client_credentials or --public");
-    }
-    if metadata.pkce_exempt && is_public {
-        return Err("a public client cannot go without PKCE; leave out --no-pkce or --public");
-    }
-    match (metadata.token_endpoint_auth_method, &metadata.jwks) {
-        (ClientAuthMethod::PrivateKeyJwt, None) => {
-            return Err("private_key_jwt needs the client's public keys: --jwks FILE");
-        }
-        (ClientAuthMethod::PrivateKeyJwt, Some(jwks)) if jwks.keys().is_empty() => {
-            return Err("the key file has no key that can verify a signature");
-        }
-        _ => {}
-    }
-    if let Some(algorithm) = metadata.token_endpoint_auth_signing_alg {
-        let fits = match metadata.token_endpoint_auth_method {
-            ClientAuthMethod::PrivateKeyJwt => !algorithm.is_symmetric(),
-            ClientAuthMethod::ClientSecretJwt => algorithm.is_symmetric(),
-            ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost | ClientAuthMethod::None => false,
+/// What does not go together, in the words of the options.
+pub(super) fn contradiction(metadata: &ClientMetadata) -> Result<(), String> {
+    metadata.check().map_err(|contradiction| {
+        let words = match contradiction {
+            Contradiction::NoGrant => "a client without any --grant could do nothing",
+            Contradiction::NoRedirectUri => {
+                "a client that signs people in needs a --redirect-uri; a client without people needs --grant client_credentials"
+            }
+            Contradiction::NoResponseType => "a client that signs people in needs --response-type code",
+            Contradiction::NoCodeGrant => "a response type with a code needs --grant authorization_code",
+            Contradiction::PublicOnItsOwn => {
+                "a public client cannot act on its own behalf; leave out --grant client_credentials or --public"
+            }
+            Contradiction::PublicWithoutPkce => {
+                "a public client cannot go without PKCE; leave out --no-pkce or --public"
+            }
+            Contradiction::NoKeys => "private_key_jwt needs the client's public keys: --jwks FILE or --jwks-uri URL",
+            Contradiction::NoSignatureKey => "the key file has no key that can verify a signature",
+            Contradiction::NoRequestObjectKey => {
+                "signed request objects need the client's public keys: --jwks FILE or --jwks-uri URL"
+            }
+            Contradiction::TwoKeySets => "the client's keys are in a file or behind an address: --jwks or --jwks-uri",
+            Contradiction::AssertionAlgorithm => "--auth-signing-alg does not fit the client's authentication method",
+            Contradiction::BoundInFrontChannel
+            | Contradiction::NoEncryptionKey
+            | Contradiction::UnsignedRequestObject
+            | Contradiction::EncryptionWithoutKey
+            | Contradiction::SymmetricEncryption
+            | Contradiction::SymmetricSignature => return contradiction.to_string(),
         };
-        if !fits {
-            return Err("--auth-signing-alg does not fit the client's authentication method");
-        }
-    }
-    Ok(())
+        words.to_owned()
+    })
 }

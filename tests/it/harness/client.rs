@@ -1,7 +1,5 @@
 //! Registrations for tests.
 
-use std::collections::BTreeSet;
-
 use countersign::{
     app::App,
     domain::{
@@ -9,7 +7,7 @@ use countersign::{
         token::Digest,
     },
 };
-use countersign_types::{ClientAuthMethod, GrantType, ResponseType};
+use countersign_types::ClientAuthMethod;
 
 /// The secret of every confidential client.
 pub const SECRET: &str = "a secret with more than two hundred and fifty-six bits";
@@ -43,26 +41,10 @@ pub type TestClient = (ClientMetadata, Option<Secret>);
 
 fn metadata(method: ClientAuthMethod, redirect_uri: &str) -> ClientMetadata {
     ClientMetadata {
-        client_name: "The App".to_owned(),
-        token_endpoint_auth_method: method,
-        token_endpoint_auth_signing_alg: None,
-        id_token_signed_response_alg: None,
-        access_token_signed_response_alg: None,
-        jwks: None,
         redirect_uris: vec![redirect_uri.parse().unwrap()],
         post_logout_redirect_uris: vec!["https://app.example/bye".parse().unwrap()],
-        origins: Vec::new(),
-        grant_types: BTreeSet::from([GrantType::AuthorizationCode, GrantType::RefreshToken]),
-        response_types: BTreeSet::from([ResponseType::Code]),
         scope: "openid profile email address phone offline_access".parse().unwrap(),
-        first_party: false,
-        dpop_bound_access_tokens: false,
-        pkce_exempt: false,
-        logo_uri: None,
-        policy_uri: None,
-        tos_uri: None,
-        backchannel_logout_uri: None,
-        frontchannel_logout_uri: None,
+        ..ClientMetadata::new("The App".to_owned(), method)
     }
 }
 

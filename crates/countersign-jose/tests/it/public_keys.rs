@@ -1,6 +1,6 @@
 //! Keys of strangers.
 
-use countersign_jose::{Algorithm, JwkSet, KeyError, MAX_JWK_BYTES, MAX_KEYS, PublicJwk};
+use countersign_jose::{Algorithm, JwkSet, KeyError, KeyManagement, MAX_JWK_BYTES, MAX_KEYS, PublicJwk};
 use serde_json::{Value, json};
 
 use crate::harness::{EC, ED, RSA, b64, rsa_jwk, unb64};
@@ -194,8 +194,21 @@ fn sets_skip_what_they_do_not_know() {
         bare(&ED.public_jwk()),
     ] });
     let set = JwkSet::parse(&set).unwrap();
-    let kids: Vec<_> = set.keys().iter().map(PublicJwk::kid).collect();
+    let kids: Vec<_> = set.signature_keys().map(PublicJwk::kid).collect();
     assert_eq!(kids, [Some("one"), Some("two"), None]);
+    assert_eq!(set.keys().len(), 4);
+}
+
+#[test]
+fn the_key_to_encrypt_with_is_the_one_for_that_alone_or_the_first_that_fits() {
+    let for_encryption = with(with(rsa(), "use", json!("enc")), "kid", json!("enc"));
+    let set = json!({ "keys": [with(rsa(), "kid", json!("any")), for_encryption, with(ec(), "use", json!("sig"))] });
+    let set = JwkSet::parse(&set).unwrap();
+    let kid = |algorithm| set.encryption_key(algorithm).map(PublicJwk::kid);
+    assert_eq!(kid(KeyManagement::RsaOaep256), Some(Some("enc")));
+    assert_eq!(kid(KeyManagement::EcdhEs), None, "that key is for signatures");
+    let set = JwkSet::parse(&json!({ "keys": [with(ec(), "kid", json!("any"))] })).unwrap();
+    assert_eq!(set.encryption_key(KeyManagement::EcdhEsA256Kw).map(PublicJwk::kid), Some(Some("any")));
 }
 
 #[test]

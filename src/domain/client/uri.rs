@@ -1,169 +1,9 @@
-//! Relying parties: what an app registered, and what it may therefore ask for.
+//! The URIs that a client registers, each kind checked once: afterwards none can be what it must not be.
 
-use std::{collections::BTreeSet, fmt, net::IpAddr, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
-use chrono::{DateTime, Utc};
-use countersign_jose::{Algorithm, JwkSet};
-use countersign_types::{ClientAuthMethod, ClientId, GrantType, ResponseType, ScopeSet};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
-
-/// A registered client (RFC 6749 §2).
-#[derive(Clone, Debug)]
-pub struct Client {
-    /// Its `client_id`.
-    pub id: ClientId,
-    /// What it registered.
-    pub metadata: ClientMetadata,
-    /// What its secret is checked against; `None` for public clients and those with keys of their own.
-    pub secret: Option<StoredSecret>,
-    /// A disabled client can do nothing.
-    pub enabled: bool,
-    /// When it was registered.
-    pub created_at: DateTime<Utc>,
-}
-
-/// What a client registered, in the names of RFC 7591 where there is one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ClientMetadata {
-    /// What people are shown.
-    pub client_name: String,
-    /// The one way in which this client authenticates.
-    pub token_endpoint_auth_method: ClientAuthMethod,
-    /// The only algorithm accepted for its assertions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_endpoint_auth_signing_alg: Option<Algorithm>,
-    /// By what its ID tokens are signed; RS256 if it did not choose.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id_token_signed_response_alg: Option<Algorithm>,
-    /// By what its access tokens are signed, which APIs must know; RS256 if it did not choose.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access_token_signed_response_alg: Option<Algorithm>,
-    /// Its public keys, for `private_key_jwt`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jwks: Option<JwkSet>,
-    /// Where answers may be sent.
-    pub redirect_uris: Vec<RedirectUri>,
-    /// Where people may be sent after logout.
-    pub post_logout_redirect_uris: Vec<RedirectUri>,
-    /// Web origins that may call us from a browser, beside those of the redirect URIs.
-    #[serde(default)]
-    pub origins: Vec<WebOrigin>,
-    /// The grants it may use.
-    pub grant_types: BTreeSet<GrantType>,
-    /// The answers it may ask for.
-    pub response_types: BTreeSet<ResponseType>,
-    /// The scopes it may ask for.
-    pub scope: ScopeSet,
-    /// The operator's own app: people are not asked for consent.
-    #[serde(default)]
-    pub first_party: bool,
-    /// Lets a confidential client go without PKCE.
-    #[serde(default)]
-    pub pkce_exempt: bool,
-    /// Its access tokens are always bound to a key that it proves to hold (RFC 9449 §5.2).
-    #[serde(default)]
-    pub dpop_bound_access_tokens: bool,
-    /// Its logo, fetched and served by us.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub logo_uri: Option<WebLink>,
-    /// Its privacy policy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub policy_uri: Option<WebLink>,
-    /// Its terms of service.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tos_uri: Option<WebLink>,
-    /// Where its server is to hear of sign-outs. Nothing is sent there yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub backchannel_logout_uri: Option<LogoutUri>,
-    /// What browsers are to load at a sign-out. No page names it yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frontchannel_logout_uri: Option<LogoutUri>,
-}
-
-/// What a presented secret is compared with.
-#[derive(Clone)]
-pub enum StoredSecret {
-    /// SHA-256 of a secret with 256 bits of entropy.
-    Digest(Vec<u8>),
-    /// An Argon2id PHC string, for imported secrets that a person may have chosen.
-    Argon2(String),
-    /// Encrypted, since `client_secret_jwt` needs the secret itself.
-    Encrypted(Vec<u8>),
-}
-
-impl fmt::Debug for StoredSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
-}
-
-impl Client {
-    /// By what its ID tokens are signed (OpenID Connect Registration §2).
-    pub fn id_token_algorithm(&self) -> Algorithm {
-        self.metadata.id_token_signed_response_alg.unwrap_or(Algorithm::RS256)
-    }
-
-    /// By what its access tokens are signed (RFC 9068 §2.1).
-    pub fn access_token_algorithm(&self) -> Algorithm {
-        self.metadata.access_token_signed_response_alg.unwrap_or(Algorithm::RS256)
-    }
-
-    /// Whether the client cannot keep a secret (RFC 6749 §2.1).
-    pub fn is_public(&self) -> bool {
-        self.metadata.token_endpoint_auth_method == ClientAuthMethod::None
-    }
-
-    /// Whether other apps on the person's machine could pose as this one (RFC 8252 §8.6).
-    pub fn is_public_native(&self) -> bool {
-        self.is_public() && self.metadata.redirect_uris.iter().any(RedirectUri::is_native)
-    }
-
-    /// Whether the operator's registration stands for the person's consent.
-    pub fn skips_consent(&self) -> bool {
-        self.metadata.first_party && !self.is_public_native()
-    }
-
-    /// Whether this client may use the grant.
-    pub fn may_use(&self, grant: GrantType) -> bool {
-        self.metadata.grant_types.contains(&grant)
-    }
-
-    /// Whether refresh tokens change with every use. Keys prove who uses a token; a secret or nothing at all does not.
-    pub fn rotates_refresh_tokens(&self) -> bool {
-        if self.metadata.dpop_bound_access_tokens {
-            return false;
-        }
-        match self.metadata.token_endpoint_auth_method {
-            ClientAuthMethod::None
-            | ClientAuthMethod::ClientSecretBasic
-            | ClientAuthMethod::ClientSecretPost
-            | ClientAuthMethod::ClientSecretJwt => true,
-            ClientAuthMethod::PrivateKeyJwt => false,
-        }
-    }
-
-    /// The registered redirect URI that allows this one, compared as exact strings (RFC 9700 §2.1).
-    pub fn allows_redirect(&self, asked: &str) -> bool {
-        self.metadata.redirect_uris.iter().any(|registered| registered.matches(asked))
-    }
-
-    /// Whether people may be sent here after logout: exact strings only.
-    pub fn allows_post_logout_redirect(&self, asked: &str) -> bool {
-        self.metadata.post_logout_redirect_uris.iter().any(|registered| registered.as_str() == asked)
-    }
-
-    /// The web origins whose scripts may read our answers to this client.
-    pub fn origins(&self) -> impl Iterator<Item = String> {
-        let registered = self.metadata.origins.iter().map(|origin| origin.as_str().to_owned());
-        registered.chain(self.metadata.redirect_uris.iter().filter_map(RedirectUri::origin))
-    }
-
-    /// Whether scripts of this web origin may read our answers to this client.
-    pub fn allows_origin(&self, origin: &str) -> bool {
-        self.origins().any(|one| one == origin)
-    }
-}
 
 /// Why a URI cannot be registered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -188,6 +28,9 @@ pub enum UriError {
     /// What clients send would never be equal to it.
     #[error("\"{0}\" has white space, a backslash, a control character or letters outside ASCII in it")]
     Characters(String),
+    /// RFC 9101 §5.2.
+    #[error("\"{0}\" is longer than 512 characters")]
+    TooLong(String),
     /// An origin has no path.
     #[error("\"{0}\" is not a web origin; write scheme, host and port alone, as https://app.example.com")]
     Origin(String),
@@ -377,6 +220,30 @@ impl FromStr for LogoutUri {
     fn from_str(text: &str) -> Result<Self, UriError> {
         let WebLink(text) = text.parse()?;
         if text.contains('#') { Err(UriError::Fragment(text)) } else { Ok(Self(text)) }
+    }
+}
+
+/// Where a request object may be fetched from (OpenID Connect Registration §2, `request_uris`). A fragment is the SHA-256 of what
+/// is there (Core §6.2): another one means that it changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RequestUri(String);
+text_type!(RequestUri);
+
+impl FromStr for RequestUri {
+    type Err = UriError;
+
+    fn from_str(text: &str) -> Result<Self, UriError> {
+        let WebLink(text) = text.parse()?;
+        if text.len() > 512 { Err(UriError::TooLong(text)) } else { Ok(Self(text)) }
+    }
+}
+
+impl RequestUri {
+    /// Whether a request may name this one: the same, whatever the fragments.
+    pub fn matches(&self, asked: &str) -> bool {
+        let without_fragment = |text: &'_ str| text.split('#').next().unwrap_or_default().to_owned();
+        without_fragment(&self.0) == without_fragment(asked)
     }
 }
 

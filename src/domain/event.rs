@@ -44,6 +44,8 @@ pub enum Event {
     ConsentWithdrawn,
     /// An authorization code was sent to a client.
     CodeIssued { scope: ScopeSet },
+    /// Tokens were sent to a client by the authorization endpoint: an access token with this id, or an ID token alone.
+    TokensAnswered { token: Option<TokenId>, scope: ScopeSet },
     /// A code was exchanged for tokens.
     CodeExchanged { token: TokenId, scope: ScopeSet },
     /// A spent code came back, and its grant was revoked.
@@ -162,6 +164,7 @@ impl Event {
             Self::ConsentDenied { .. } => "consent.denied",
             Self::ConsentWithdrawn => "consent.withdrawn",
             Self::CodeIssued { .. } => "code.issued",
+            Self::TokensAnswered { .. } => "tokens.answered",
             Self::CodeExchanged { .. } => "code.exchanged",
             Self::CodeReplayed => "code.replayed",
             Self::TokenRefreshed { .. } => "token.refreshed",
@@ -203,6 +206,7 @@ impl Event {
             Self::ConsentGranted { scope } | Self::ConsentDenied { scope } | Self::CodeIssued { scope } => {
                 json!({ "scope": scope })
             }
+            Self::TokensAnswered { token, scope } => json!({ "jti": token, "scope": scope }),
             Self::CodeExchanged { token, scope }
             | Self::TokenRefreshed { token, scope }
             | Self::ClientTokenIssued { token, scope } => json!({ "jti": token, "scope": scope }),

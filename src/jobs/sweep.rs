@@ -1,5 +1,7 @@
 //! Ends sessions whose time is over, and removes rows that nothing depends on any more.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 
 use crate::{
@@ -25,7 +27,8 @@ pub async fn run(app: &App) -> Result<(), StoreError> {
     }
 
     let mut tx = app.store.write().await?;
-    code::sweep_unused(&mut tx, now - TimeDelta::minutes(10), BATCH).await?;
+    let access_token = app.settings.lifetimes.access_token;
+    code::sweep_unused(&mut tx, now - access_token.max(Duration::from_mins(10)), BATCH).await?;
     // A day longer than they live: a token that comes back late is then still known for what it is, and a clock that was ahead for a
     // while has forgotten nothing.
     let long_over = now - TimeDelta::days(1);

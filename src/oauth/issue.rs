@@ -16,7 +16,7 @@ use crate::{
     domain::{
         api::{Apis, OPENID},
         client::Client,
-        grant::{Grant, Subject},
+        grant::{Grant, PersonGrant},
         token::Secret,
     },
 };
@@ -33,21 +33,35 @@ pub(super) struct Order<'a> {
     pub(super) nonce: Option<&'a str>,
     /// The person's roles, for APIs that were registered to see them.
     pub(super) roles: Vec<String>,
+    /// What the ID token says about the person, beside who they are.
+    pub(super) person: Map<String, Value>,
     /// What the access token is bound to; `None` for a bearer token.
     pub(super) confirmation: Option<Confirmation>,
     /// When the access token must end at the latest: it never outlives what it hangs on.
     pub(super) ends_by: Option<DateTime<Utc>>,
 }
 
+/// An access token, and what is said beside it (RFC 6749 §5.1).
+#[derive(Serialize)]
+pub(super) struct AccessToken {
+    #[serde(rename = "access_token")]
+    pub(super) token: String,
+    pub(super) token_type: &'static str,
+    /// In seconds.
+    pub(super) expires_in: i64,
+    /// Left out where nothing was granted: an empty one has no form (RFC 6749 §3.3).
+    #[serde(skip_serializing_if = "ScopeSet::is_empty")]
+    pub(super) scope: ScopeSet,
+    /// For the audit trail.
+    #[serde(skip)]
+    pub(super) id: TokenId,
+}
+
 /// A successful answer of the token endpoint (RFC 6749 §5.1).
 #[derive(Serialize)]
 pub(super) struct TokenResponse {
-    access_token: String,
-    token_type: &'static str,
-    expires_in: i64,
-    /// Left out where nothing was granted: an empty one has no form (RFC 6749 §3.3).
-    #[serde(skip_serializing_if = "ScopeSet::is_empty")]
-    scope: ScopeSet,
+    #[serde(flatten)]
+    pub(super) access: AccessToken,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,14 +69,17 @@ pub(super) struct TokenResponse {
     /// What extensions add. None does yet.
     #[serde(flatten)]
     extension: Map<String, Value>,
-    /// For the audit trail.
-    #[serde(skip)]
-    pub(super) token_id: TokenId,
+}
+
+impl std::fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessToken").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for TokenResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TokenResponse").field("token_id", &self.token_id).finish_non_exhaustive()
+        f.debug_struct("TokenResponse").field("access", &self.access).finish_non_exhaustive()
     }
 }
 
@@ -78,39 +95,64 @@ impl TokenResponse {
     }
 }
 
-/// Mints an access token, and an ID token where `openid` was granted by a person.
-pub(super) fn mint(
-    app: &App,
-    issuer: &Issuer,
-    apis: &Apis,
-    order: Order<'_>,
-    now: DateTime<Utc>,
-) -> Result<TokenResponse, OAuthError> {
-    let lifetime = app.settings.lifetimes.access_token;
-    let expires_at = order.ends_by.map_or(now + lifetime, |end| end.min(now + lifetime));
-    let token_id = TokenId::new(app.random.id());
-    let is_bound = order.confirmation.is_some();
-    let claims = access_token(issuer, apis, &order, &token_id, (now, expires_at));
-    let access_token = sign(issuer, (order.client.access_token_algorithm(), now), ACCESS_TOKEN_TYPE, &claims)?;
-    let id_token = match &order.grant.subject {
-        Subject::Person(_) if order.scope.contains(OPENID) => {
-            let expires_at = now + app.settings.lifetimes.id_token;
-            let claims = id_token(issuer, &order, &access_token, (now, expires_at));
-            let by = (order.client.id_token_algorithm(), now);
-            claims.map(|claims| sign(issuer, by, ID_TOKEN_TYPE, &claims)).transpose()?
+/// What mints: the issuer, at this moment.
+#[derive(Clone, Copy)]
+pub(super) struct Mint<'a> {
+    pub(super) app: &'a App,
+    pub(super) issuer: &'a Issuer,
+    pub(super) apis: &'a Apis,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Mint<'_> {
+    /// The answer of the token endpoint: an access token, and an ID token where `openid` was granted by a person.
+    pub(super) fn response(self, order: &Order<'_>) -> Result<TokenResponse, OAuthError> {
+        let access = self.access_token(order)?;
+        let id_token = self.id_token(order, Beside { access_token: Some(&access.token), code: None })?;
+        Ok(TokenResponse { access, refresh_token: None, id_token, extension: Map::new() })
+    }
+
+    /// An access token.
+    pub(super) fn access_token(self, order: &Order<'_>) -> Result<AccessToken, OAuthError> {
+        let lifetime = self.app.settings.lifetimes.access_token;
+        let expires_at = order.ends_by.map_or(self.now + lifetime, |end| end.min(self.now + lifetime));
+        let id = TokenId::new(self.app.random.id());
+        let claims = access_token(self.issuer, self.apis, order, &id, (self.now, expires_at));
+        Ok(AccessToken {
+            token: self.sign(order.client.access_token_algorithm(), ACCESS_TOKEN_TYPE, &claims)?,
+            token_type: if order.confirmation.is_some() { "DPoP" } else { "Bearer" },
+            expires_in: expires_at.timestamp() - self.now.timestamp(),
+            scope: order.scope.clone(),
+            id,
+        })
+    }
+
+    /// An ID token, where a person granted `openid`.
+    pub(super) fn id_token(self, order: &Order<'_>, beside: Beside<'_>) -> Result<Option<String>, OAuthError> {
+        let Some(person) = order.grant.person().filter(|_| order.scope.contains(OPENID)) else { return Ok(None) };
+        let expires_at = self.now + self.app.settings.lifetimes.id_token;
+        let claims = id_token(self.issuer, order, person, beside, (self.now, expires_at));
+        self.sign(order.client.id_token_algorithm(), ID_TOKEN_TYPE, &claims).map(Some)
+    }
+
+    fn sign(self, algorithm: Algorithm, typ: &str, claims: &impl Serialize) -> Result<String, OAuthError> {
+        match self.issuer.keyring.sign_with(algorithm, self.now, |signer| signer.sign(typ, claims)) {
+            Some(Ok(token)) => Ok(token),
+            Some(Err(error)) => Err(OAuthError::broken(&error)),
+            None => {
+                let missing = format!("there is no {algorithm} key for this time");
+                Err(OAuthError::broken(&std::io::Error::other(missing)))
+            }
         }
-        Subject::Person(_) | Subject::Client => None,
-    };
-    Ok(TokenResponse {
-        access_token,
-        token_type: if is_bound { "DPoP" } else { "Bearer" },
-        expires_in: expires_at.timestamp() - now.timestamp(),
-        scope: order.scope,
-        refresh_token: None,
-        id_token,
-        extension: Map::new(),
-        token_id,
-    })
+    }
+}
+
+/// What is sent along with an ID token, which says by hashes that it belongs to it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Beside<'a> {
+    pub(super) access_token: Option<&'a str>,
+    /// One that the same answer of the authorization endpoint carries.
+    pub(super) code: Option<&'a str>,
 }
 
 /// RFC 9068 §2.2.
@@ -143,16 +185,17 @@ fn access_token(
     }
 }
 
-/// OpenID Connect Core §2. Claims of scopes are for userinfo: the client has an access token (§5.4).
+/// OpenID Connect Core §2.
 fn id_token(
     issuer: &Issuer,
     order: &Order<'_>,
-    access_token: &str,
+    person: &PersonGrant,
+    beside: Beside<'_>,
     (now, expires_at): (DateTime<Utc>, DateTime<Utc>),
-) -> Option<IdTokenClaims> {
-    let person = order.grant.person()?;
+) -> IdTokenClaims {
     let client = &order.grant.client;
-    Some(IdTokenClaims {
+    let hash = |text| half_hash(order.client.id_token_algorithm(), text);
+    IdTokenClaims {
         iss: issuer.url.clone(),
         sub: person.user.to_string(),
         aud: Audience::from_iter([client.to_string()]),
@@ -160,13 +203,14 @@ fn id_token(
         iat: now.timestamp(),
         auth_time: person.auth_time.timestamp(),
         nonce: order.nonce.map(str::to_owned),
-        at_hash: Some(half_hash(order.client.id_token_algorithm(), access_token)),
+        at_hash: beside.access_token.map(hash),
+        c_hash: beside.code.map(hash),
         acr: person.acr.clone(),
         amr: person.amr.clone(),
         sid: person.session.clone(),
         azp: client.clone(),
-        person: Map::new(),
-    })
+        person: order.person.clone(),
+    }
 }
 
 /// The left half of a hash, in base64url (OpenID Connect Core §3.1.3.6): the one that the algorithm of the ID token uses, which for
@@ -181,18 +225,4 @@ fn half_hash(algorithm: Algorithm, text: &str) -> String {
     };
     let (half, _) = hash.split_at(hash.len() / 2);
     URL_SAFE_NO_PAD.encode(half)
-}
-
-fn sign(
-    issuer: &Issuer,
-    (algorithm, now): (Algorithm, DateTime<Utc>),
-    typ: &str,
-    claims: &impl Serialize,
-) -> Result<String, OAuthError> {
-    let signed = issuer.keyring.sign_with(algorithm, now, |signer| signer.sign(typ, claims));
-    match signed {
-        Some(Ok(token)) => Ok(token),
-        Some(Err(error)) => Err(OAuthError::broken(&error)),
-        None => Err(OAuthError::broken(&std::io::Error::other(format!("there is no {algorithm} key for this time")))),
-    }
 }

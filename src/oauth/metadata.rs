@@ -60,7 +60,7 @@ fn metadata(app: &App, issuer: &str, apis: &Apis) -> Value {
     };
     let claims = SETTABLE_CLAIMS.iter().map(|(name, _)| *name).filter(|name| !name.contains('.'));
     let claims: Vec<&str> =
-        ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "at_hash"]
+        ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "at_hash", "c_hash"]
             .into_iter()
             .chain(claims)
             .chain(["address", "updated_at"])
@@ -77,9 +77,9 @@ fn metadata(app: &App, issuer: &str, apis: &Apis) -> Value {
         "revocation_endpoint": endpoint("/revoke"),
         "end_session_endpoint": endpoint("/logout"),
         "scopes_supported": apis.all_scopes().collect::<Vec<_>>(),
-        "response_types_supported": [ResponseType::Code.as_str()],
+        "response_types_supported": ResponseType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "response_modes_supported": ["query", "fragment", "form_post"],
-        "grant_types_supported": GrantType::ALL.iter().filter(|one| **one != GrantType::Implicit).map(|one| one.as_str()).collect::<Vec<_>>(),
+        "grant_types_supported": GrantType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "acr_values_supported": [ACR_PASSWORD, ACR_SECOND_FACTOR],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": names(&app.settings.keys.algorithms),

@@ -116,13 +116,14 @@ pub async fn spend(tx: &mut Tx, digest: &Digest, now: DateTime<Utc>) -> Result<b
     Ok(spent == 1)
 }
 
-/// Grants whose code expired unused and that have no refresh token: nothing can come of them. How many.
-pub async fn sweep_unused(tx: &mut Tx, now: DateTime<Utc>, most: i64) -> Result<u64, StoreError> {
+/// Grants whose code expired unused before this time: nothing can come of them, and an access token that was sent beside the code
+/// has expired too. How many.
+pub async fn sweep_unused(tx: &mut Tx, before: DateTime<Utc>, most: i64) -> Result<u64, StoreError> {
     execute!(
         tx,
         "DELETE FROM person_grant WHERE gid IN (
              SELECT gid FROM authorization_code WHERE used_at IS NULL AND expires_at <= $1 LIMIT $2)",
-        now,
+        before,
         most
     )
 }

@@ -144,6 +144,9 @@ pub struct IdTokenClaims {
     /// The left half of the access token's hash (§3.1.3.6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_hash: Option<String>,
+    /// The left half of the code's hash (§3.3.2.11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub c_hash: Option<String>,
     /// How strong the sign-in was.
     pub acr: String,
     /// By what means the person signed in (RFC 8176).

@@ -1,6 +1,7 @@
 //! The authorization endpoint (OpenID Connect Core §3.1.2), step by step: `request` reads, the domain decides,
-//! `resume` acts, `respond` answers the client.
+//! `resume` and `issue` act, `respond` answers the client.
 
+mod issue;
 mod request;
 mod respond;
 mod resume;

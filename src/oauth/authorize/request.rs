@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use countersign_types::{ClientId, ErrorCode, ResponseType, ScopeSet};
+use countersign_types::{ClientId, ErrorCode, GrantType, ResponseType, ScopeSet};
 use serde_json::Map;
 
 use super::respond::Answer;
@@ -57,16 +57,12 @@ pub(super) async fn parse(
     let asked = parameters.get("scope").and_then(|scope| scope.parse().ok()).unwrap_or_default();
     let apis = app.store.apis_for(&asked).await?;
     let state = if parameters.is_repeated("state") { None } else { parameters.owned("state") };
-    let response_mode = response_mode(parameters, &destination.redirect_uri);
-    let request = read(app, issuer, &apis, parameters, &destination, response_mode.unwrap_or(ResponseMode::Query));
+    let default_mode = default_mode(parameters);
+    let response_mode = response_mode(parameters, default_mode, &destination.redirect_uri);
+    let request = read(app, issuer, &apis, parameters, &destination, response_mode.unwrap_or(default_mode));
     request.and_then(|request| response_mode.map(|_| request)).map_err(|(code, description)| {
-        Refused::Answer(Box::new(Answer::error(
-            destination.redirect_uri,
-            response_mode.unwrap_or(ResponseMode::Query),
-            state,
-            code,
-            description,
-        )))
+        let response_mode = response_mode.unwrap_or(default_mode);
+        Refused::Answer(Box::new(Answer::error(destination.redirect_uri, response_mode, state, code, description)))
     })
 }
 
@@ -99,9 +95,20 @@ fn invalid<T>(description: &'static str) -> Checked<T> {
     Err((ErrorCode::InvalidRequest, description))
 }
 
-fn response_mode(parameters: &Parameters, redirect_uri: &str) -> Checked<ResponseMode> {
+/// Where an answer with tokens goes that was not told where: not into the query, which ends up in logs (OAuth 2.0 Multiple Response
+/// Types §5). So with what asks for one and is refused.
+fn default_mode(parameters: &Parameters) -> ResponseMode {
+    let mut words = parameters.get("response_type").unwrap_or_default().split(' ');
+    if words.any(|word| matches!(word, "token" | "id_token")) { ResponseMode::Fragment } else { ResponseMode::Query }
+}
+
+fn response_mode(parameters: &Parameters, default: ResponseMode, redirect_uri: &str) -> Checked<ResponseMode> {
     match parameters.get("response_mode") {
-        None | Some("query") => Ok(ResponseMode::Query),
+        None => Ok(default),
+        Some("query") if default == ResponseMode::Fragment => {
+            invalid("response_mode query would carry tokens; use fragment or form_post")
+        }
+        Some("query") => Ok(ResponseMode::Query),
         Some("fragment") => Ok(ResponseMode::Fragment),
         // A browser posts to nothing else.
         Some("form_post") if !redirect_uri.starts_with("https://") && !redirect_uri.starts_with("http://") => {
@@ -133,8 +140,9 @@ fn read(
         return Err((ErrorCode::RequestUriNotSupported, "request_uri is not supported"));
     }
     let response_type = response_type(parameters, client)?;
-    let code_challenge = code_challenge(app, parameters, client)?;
-    let dpop_jkt = dpop_jkt(parameters)?;
+    let code_challenge = code_challenge(app, parameters, (client, response_type))?;
+    let dpop_jkt = dpop_jkt(parameters, response_type)?;
+    let nonce = nonce(parameters, response_type)?;
     let prompt = prompt(app, parameters)?;
     let max_age = match parameters.get("max_age").map(str::parse) {
         None => None,
@@ -164,6 +172,9 @@ fn read(
         };
         (stopped.0, description)
     })?;
+    if response_type.is_answered_with_id_token() && !scope.contains(OPENID) {
+        return invalid("a response_type with id_token needs the scope openid");
+    }
     let words = |name| parameters.get(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
     Ok(AuthorizationRequest {
         client_id: client.id.clone(),
@@ -172,7 +183,7 @@ fn read(
         response_type,
         response_mode,
         scope,
-        nonce: parameters.owned("nonce"),
+        nonce,
         prompt,
         max_age,
         login_hint: parameters.owned("login_hint"),
@@ -188,20 +199,39 @@ fn read(
 
 fn response_type(parameters: &Parameters, client: &Client) -> Checked<ResponseType> {
     let Some(name) = parameters.get("response_type") else { return invalid("response_type is missing") };
-    let Ok(response_type) = name.parse::<ResponseType>() else {
-        return Err((ErrorCode::UnsupportedResponseType, "response_type must be code"));
+    let Ok(response_type) = ResponseType::from_words(name) else {
+        return Err((ErrorCode::UnsupportedResponseType, "this response_type is not known here"));
     };
     if !client.metadata.response_types.contains(&response_type) {
         return Err((ErrorCode::UnauthorizedClient, "the client did not register this response_type"));
     }
-    if !client.may_use(countersign_types::GrantType::AuthorizationCode) {
+    if response_type.is_answered_with_code() && !client.may_use(GrantType::AuthorizationCode) {
         return Err((ErrorCode::UnauthorizedClient, "the client did not register the grant authorization_code"));
+    }
+    if response_type.is_answered_with_tokens() && !client.may_use(GrantType::Implicit) {
+        return Err((ErrorCode::UnauthorizedClient, "the client did not register the grant implicit"));
+    }
+    if response_type.is_answered_with_access_token() && client.metadata.dpop_bound_access_tokens {
+        let description = "access tokens of this client are bound to a key; use the response_type code";
+        return Err((ErrorCode::UnauthorizedClient, description));
     }
     Ok(response_type)
 }
 
+/// OpenID Connect Core §3.2.2.1, §3.3.2.11: without it whoever holds an ID token could pass it off as the answer to a request of theirs.
+fn nonce(parameters: &Parameters, response_type: ResponseType) -> Checked<Option<String>> {
+    match parameters.owned("nonce") {
+        None if response_type.is_answered_with_id_token() => invalid("nonce is required with this response_type"),
+        nonce => Ok(nonce),
+    }
+}
+
 /// RFC 7636 §4.3, with S256 alone (RFC 9700 §2.1.1).
-fn code_challenge(app: &App, parameters: &Parameters, client: &Client) -> Checked<Option<String>> {
+fn code_challenge(
+    app: &App,
+    parameters: &Parameters,
+    (client, response_type): (&Client, ResponseType),
+) -> Checked<Option<String>> {
     let Some(challenge) = parameters.get("code_challenge") else {
         if parameters.has("code_challenge_method") {
             return invalid("code_challenge is missing");
@@ -210,7 +240,11 @@ fn code_challenge(app: &App, parameters: &Parameters, client: &Client) -> Checke
             PkceRequired::All => client.is_public() || !client.metadata.pkce_exempt,
             PkceRequired::Public => client.is_public(),
         };
-        return if is_required { invalid("code_challenge is required (PKCE, RFC 7636)") } else { Ok(None) };
+        return if is_required && response_type.is_answered_with_code() {
+            invalid("code_challenge is required (PKCE, RFC 7636)")
+        } else {
+            Ok(None)
+        };
     };
     if parameters.get("code_challenge_method") != Some("S256") {
         return invalid("code_challenge_method must be S256");
@@ -228,8 +262,12 @@ fn is_digest(text: &str) -> bool {
 }
 
 /// RFC 9449 §10: the key that the code is going to be redeemed with.
-fn dpop_jkt(parameters: &Parameters) -> Checked<Option<String>> {
+fn dpop_jkt(parameters: &Parameters, response_type: ResponseType) -> Checked<Option<String>> {
     match parameters.owned("dpop_jkt") {
+        // It would be a bearer token: nobody proves anything here.
+        Some(_) if response_type.is_answered_with_access_token() => {
+            invalid("dpop_jkt cannot bind an access token of this endpoint; use the response_type code")
+        }
         Some(thumbprint) if !is_digest(&thumbprint) => {
             invalid("dpop_jkt must be the SHA-256 thumbprint of a JWK, 43 characters of base64url")
         }
@@ -267,7 +305,7 @@ fn negotiate(asked: Option<ScopeSet>, client: &Client, apis: &Apis) -> Result<Sc
         return Err(ErrorCode::InvalidScope);
     }
     // OpenID Connect Core §11: without the means to refresh, offline access is ignored.
-    let can_refresh = client.may_use(countersign_types::GrantType::RefreshToken);
+    let can_refresh = client.may_use(GrantType::RefreshToken);
     let scope = known.filter(|scope| can_refresh || scope.as_str() != OFFLINE_ACCESS);
     if scope.is_empty() { Err(ErrorCode::InvalidScope) } else { Ok(scope) }
 }

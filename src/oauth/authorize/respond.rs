@@ -9,8 +9,12 @@ use url::form_urlencoded::Serializer;
 
 use crate::{
     app::Issuer,
-    domain::{authorization::ResponseMode, token::Secret},
+    domain::{
+        authorization::{AuthorizationRequest, ResponseMode},
+        token::Secret,
+    },
     http::{error_page::ErrorPage, form_post::FormPost},
+    oauth::issue::AccessToken,
 };
 
 /// An answer, and where it goes.
@@ -24,14 +28,54 @@ pub(super) struct Answer {
 
 #[derive(Debug)]
 enum Outcome {
-    Code(Secret),
+    Granted(Box<Granted>),
     Error(ErrorCode, &'static str),
 }
 
+/// What a client gets, as it asked by `response_type`.
+#[derive(Debug)]
+pub(super) struct Granted {
+    pub(super) code: Option<Secret>,
+    pub(super) access_token: Option<AccessToken>,
+    pub(super) id_token: Option<IdToken>,
+}
+
+/// An ID token, which tells of a person and so shows in no log.
+pub(super) struct IdToken(pub(super) String);
+
+impl std::fmt::Debug for IdToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl Granted {
+    fn parameters(self) -> Vec<(&'static str, String)> {
+        let mut parameters = Vec::new();
+        if let Some(code) = &self.code {
+            parameters.push(("code", code.expose().to_owned()));
+        }
+        // RFC 6749 §4.2.2.
+        if let Some(access) = self.access_token {
+            parameters.push(("access_token", access.token));
+            parameters.push(("token_type", access.token_type.to_owned()));
+            parameters.push(("expires_in", access.expires_in.to_string()));
+            parameters.push(("scope", access.scope.to_string()));
+        }
+        parameters.extend(self.id_token.map(|IdToken(token)| ("id_token", token)));
+        parameters
+    }
+}
+
 impl Answer {
-    /// A code.
-    pub(super) fn code(redirect_uri: String, response_mode: ResponseMode, state: Option<String>, code: Secret) -> Self {
-        Self { redirect_uri, response_mode, state, outcome: Outcome::Code(code) }
+    /// What was asked for.
+    pub(super) fn granted(request: &AuthorizationRequest, granted: Granted) -> Self {
+        Self {
+            redirect_uri: request.redirect_uri.clone(),
+            response_mode: request.response_mode,
+            state: request.state.clone(),
+            outcome: Outcome::Granted(Box::new(granted)),
+        }
     }
 
     /// An error, with words for the client's developer.
@@ -48,7 +92,7 @@ impl Answer {
     /// On its way. `state` goes back untouched, and `iss` says who answers (RFC 9207 §2).
     pub(super) fn send(self, issuer: &Issuer) -> Response {
         let mut parameters = match self.outcome {
-            Outcome::Code(code) => vec![("code", code.expose().to_owned())],
+            Outcome::Granted(granted) => granted.parameters(),
             Outcome::Error(code, description) => {
                 vec![("error", code.as_str().to_owned()), ("error_description", description.to_owned())]
             }

@@ -5,19 +5,19 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Redirect, Response},
 };
-use countersign_types::{GrantId, GrantType};
+use countersign_types::ErrorCode;
 
-use super::respond::Answer;
+use super::{
+    issue::{Asked, Unissued},
+    respond::Answer,
+};
 use crate::{
     app::App,
     domain::{
         authorization::{AuthorizationRequest, Circumstances, Decision, decide},
         client::Client,
-        event::{AuditEntry, Event},
-        grant::{Grant, PersonGrant, Subject},
         second_factor::Standing,
         session::Session,
-        token::Secret,
     },
     http::{
         error_page::ErrorPage,
@@ -30,7 +30,7 @@ use crate::{
         waiting,
     },
     login::second_factor,
-    store::{StoreError, Tx, account, audit, code, consent, person_grant, session as sessions},
+    store::{StoreError, Tx, account, consent},
 };
 
 /// `GET /authorize/resume?i=…`: every page ends here.
@@ -90,34 +90,31 @@ async fn try_to_go_on(
     };
 
     match (decide(request, &circumstances), session) {
-        (Decision::Refuse(code, description), _) => {
-            let answer = Answer::error(
-                request.redirect_uri.clone(),
-                request.response_mode,
-                request.state.clone(),
-                code,
-                description,
-            );
-            Ok(answer.send(&state.issuer))
-        }
+        (Decision::Refuse(code, description), _) => Ok(refuse(request, code, description).send(&state.issuer)),
         (Decision::Login, _) => to_page("/login", app, visitor, &interaction).await,
         (Decision::SignUp, _) => to_page("/signup", app, visitor, &interaction).await,
         (Decision::SecondFactor, Some(_)) => strengthen(CODE, app, visitor, &interaction).await,
         (Decision::Enrol, Some(_)) => strengthen(ENROL, app, visitor, &interaction).await,
         (Decision::Consent, Some(_)) => to_page("/consent", app, visitor, &interaction).await,
         (Decision::Issue, Some(session)) => {
-            let Some(code) = issue(app, visitor, request, &client, &session).await? else {
+            let asked = Asked { request, client: &client, session: &session };
+            match asked.issue(state, visitor).await {
+                Ok(Some(granted)) => Ok(Answer::granted(request, granted).send(&state.issuer)),
                 // The session ended a moment ago: as if there had been none.
-                return Box::pin(try_to_go_on(state, visitor, headers, interaction)).await;
-            };
-            let answer = Answer::code(request.redirect_uri.clone(), request.response_mode, request.state.clone(), code);
-            Ok(answer.send(&state.issuer))
+                Ok(None) => Box::pin(try_to_go_on(state, visitor, headers, interaction)).await,
+                Err(Unissued::Store(error)) => Err(error.into()),
+                Err(Unissued::Token(error)) => Ok(refuse(request, error.code, error.description).send(&state.issuer)),
+            }
         }
         // These are decided for a session alone.
         (Decision::SecondFactor | Decision::Enrol | Decision::Consent | Decision::Issue, None) => {
             to_page("/login", app, visitor, &interaction).await
         }
     }
+}
+
+fn refuse(request: &AuthorizationRequest, code: ErrorCode, description: &'static str) -> Answer {
+    Answer::error(request.redirect_uri.clone(), request.response_mode, request.state.clone(), code, description)
 }
 
 /// How the person who is signed in stands with the second factor.
@@ -148,54 +145,4 @@ async fn to_page(
 ) -> Result<Response, InteractionError> {
     let sealed = interaction.seal(app, visitor).await?;
     Ok(Redirect::to(&address(path, &sealed)).into_response())
-}
-
-/// Stores the grant and its code; nothing if the session has ended.
-async fn issue(
-    app: &App,
-    visitor: &Visitor,
-    request: &AuthorizationRequest,
-    client: &Client,
-    session: &Session,
-) -> Result<Option<Secret>, StoreError> {
-    let now = app.clock.now();
-    let lifetimes = &app.settings.lifetimes;
-    let lasts = if client.may_use(GrantType::RefreshToken) {
-        lifetimes.refresh_absolute
-    } else {
-        lifetimes.code + lifetimes.access_token
-    };
-    let person = PersonGrant::on(session, GrantId::new(app.random.id()), now, now + lasts);
-    let grant = Grant {
-        client: client.id.clone(),
-        scope: request.scope.clone(),
-        subject: Subject::Person(person.clone()),
-        confirmation: None,
-    };
-    let secret = app.random.secret();
-    let binding = code::CodeBinding {
-        redirect_uri: request.redirect_uri.clone(),
-        redirect_uri_sent: request.redirect_uri_sent,
-        code_challenge: request.code_challenge.clone(),
-        nonce: request.nonce.clone(),
-        dpop_jkt: request.dpop_jkt.clone(),
-        expires_at: now + lifetimes.code,
-    };
-    let entry = AuditEntry::new(Event::CodeIssued { scope: request.scope.clone() })
-        .user(&session.user)
-        .client(&client.id)
-        .session(&session.id)
-        .grant(&person.id)
-        .personal(visitor.device.personal());
-
-    let mut tx = app.store.write().await?;
-    // Since it was looked at, the session may have ended with a changed password: nothing may begin on it any more.
-    if !sessions::touch(&mut tx, &session.id, now).await? {
-        return Ok(None);
-    }
-    person_grant::insert(&mut tx, &grant, &person).await?;
-    code::insert(&mut tx, &secret.digest(), &person.id, &binding).await?;
-    audit::record(&mut tx, &entry, now).await?;
-    tx.commit().await?;
-    Ok(Some(secret))
 }

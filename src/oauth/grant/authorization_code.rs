@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use countersign_types::{ErrorCode, GrantId, GrantType};
+use serde_json::Map;
 
 use super::TokenRequest;
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     },
     oauth::{
         error::OAuthError,
-        issue::{Order, TokenResponse, mint},
+        issue::{Mint, Order, TokenResponse},
         machine::{self, CleanRequest, Stored},
     },
     store::{
@@ -152,12 +153,13 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
         scope: scope.clone(),
         nonce: code.binding.nonce.as_deref(),
         roles: code.standing.roles.clone(),
+        person: Map::new(),
         confirmation: request.confirmation(),
         ends_by: Some(ends_by),
     };
-    let mut response = mint(app, request.issuer, &apis, order, now)?;
+    let mut response = Mint { app, issuer: request.issuer, apis: &apis, now }.response(&order)?;
 
-    let event = Event::CodeExchanged { token: response.token_id.clone(), scope };
+    let event = Event::CodeExchanged { token: response.access.id.clone(), scope };
     let refresh_token = client.may_use(GrantType::RefreshToken).then(|| app.random.secret());
     let effect = Exchanged {
         code: digest,

@@ -1,6 +1,7 @@
 //! `client_credentials`: a client on its own behalf (RFC 6749 §4.4).
 
 use countersign_types::{ErrorCode, ScopeSet};
+use serde_json::Map;
 
 use super::TokenRequest;
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     oauth::{
         client_auth,
         error::OAuthError,
-        issue::{Order, TokenResponse, mint},
+        issue::{Mint, Order, TokenResponse},
         machine::{self, CleanRequest},
     },
 };
@@ -54,12 +55,14 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
         scope: grant.scope.clone(),
         nonce: None,
         roles: Vec::new(),
+        person: Map::new(),
         confirmation: request.confirmation(),
         ends_by: None,
     };
-    let response = mint(app, request.issuer, &apis, order, app.clock.now())?;
+    let mint = Mint { app, issuer: request.issuer, apis: &apis, now: app.clock.now() };
+    let response = mint.response(&order)?;
 
-    let event = Event::ClientTokenIssued { token: response.token_id.clone(), scope: grant.scope };
+    let event = Event::ClientTokenIssued { token: response.access.id.clone(), scope: grant.scope };
     app.store.record_alone(&AuditEntry::new(event).client(&client.id).personal(request.device.personal())).await?;
     Ok(response)
 }

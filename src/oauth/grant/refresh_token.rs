@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use countersign_types::{ErrorCode, GrantId, ScopeSet};
+use serde_json::Map;
 
 use super::TokenRequest;
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     },
     oauth::{
         error::OAuthError,
-        issue::{Order, TokenResponse, mint},
+        issue::{Mint, Order, TokenResponse},
         machine::{self, CleanRequest, Stored},
     },
     store::{
@@ -95,12 +96,13 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
         scope: scope.clone(),
         nonce: None,
         roles: token.standing.roles.clone(),
+        person: Map::new(),
         confirmation: request.confirmation(),
         ends_by: Some(ends_by),
     };
-    let response = mint(app, request.issuer, &apis, order, now)?;
+    let response = Mint { app, issuer: request.issuer, apis: &apis, now }.response(&order)?;
 
-    let event = Event::TokenRefreshed { token: response.token_id.clone(), scope };
+    let event = Event::TokenRefreshed { token: response.access.id.clone(), scope };
     let idle_until = now + app.settings.lifetimes.refresh_idle;
     let rotates = client.rotates_refresh_tokens() && token.grant.bound_to().is_none();
     let successor = rotates.then(|| app.random.secret());

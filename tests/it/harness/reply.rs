@@ -48,6 +48,13 @@ impl Reply {
         query_of(self.location())
     }
 
+    /// The parameters of the fragment that it redirects to; there must be no query.
+    pub fn redirect_fragment(&self) -> BTreeMap<String, String> {
+        let (before, fragment) = self.location().split_once('#').unwrap_or_else(|| panic!("{}", self.location()));
+        assert!(!before.contains('?'), "{}", self.location());
+        query_of(&format!("https://fragment.example/?{fragment}"))
+    }
+
     /// Asserts an error of the token endpoint's form.
     #[track_caller]
     pub fn assert_error(&self, status: u16, error: &str) {

@@ -14,6 +14,7 @@ mod introspection;
 mod keys;
 mod metadata;
 mod refresh_token;
+mod response_types;
 mod revocation;
 mod second_factor;
 mod userinfo;

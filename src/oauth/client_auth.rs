@@ -10,7 +10,7 @@ use countersign_types::{Audience, ClientAuthMethod, ClientId, ErrorCode};
 use openssl::{memcmp, sha::sha256};
 use serde::Deserialize;
 
-use super::error::OAuthError;
+use super::{client_keys, error::OAuthError};
 use crate::{
     app::{App, Issuer},
     domain::{
@@ -254,7 +254,7 @@ async fn check_assertion(
     jwt: &str,
 ) -> Result<Result<(), &'static str>, OAuthError> {
     let now = app.clock.now();
-    let claims = match verify_assertion(app, client, method, jwt)? {
+    let claims = match verify_assertion(app, client, method, jwt).await? {
         Ok(claims) => claims,
         Err(reason) => return Ok(Err(reason)),
     };
@@ -275,7 +275,7 @@ async fn check_assertion(
     }
 }
 
-fn verify_assertion(
+async fn verify_assertion(
     app: &App,
     client: &Client,
     method: ClientAuthMethod,
@@ -298,12 +298,10 @@ fn verify_assertion(
         let secret = secret.map_err(|error| OAuthError::broken(&error))?;
         Verifier::hmac(algorithm, &secret).ok().and_then(|verifier| jwt.verify::<Assertion>(&verifier).ok())
     } else {
-        let keys = client.metadata.jwks.iter().flat_map(countersign_jose::JwkSet::signature_keys);
-        let fitting = keys.filter(|key| key.supports(algorithm)).filter(|key| match (jwt.kid(), key.kid()) {
-            (Some(asked), Some(own)) => asked == own,
-            _ => true,
-        });
-        fitting.filter_map(|key| key.verifier(algorithm).ok()).find_map(|verifier| jwt.verify(&verifier).ok())
+        match client_keys::verify(app, client, &jwt).await {
+            Ok(verified) => verified,
+            Err(error) => return error.as_reason("the keys of this client cannot be read from its jwks_uri").map(Err),
+        }
     };
     Ok(verified.ok_or(WRONG))
 }

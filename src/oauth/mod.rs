@@ -3,6 +3,7 @@
 pub mod authorize;
 mod bearer;
 mod client_auth;
+mod client_keys;
 mod dpop;
 pub mod end_session;
 mod entry;

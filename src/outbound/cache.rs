@@ -41,6 +41,8 @@ impl Key {
 #[derive(Debug)]
 struct Entry {
     outcome: Outcome,
+    /// When its server was asked the last time.
+    asked_at: DateTime<Utc>,
     until: DateTime<Utc>,
     bytes: usize,
 }
@@ -57,9 +59,29 @@ impl Cache {
         self.entries.get(key).filter(|entry| now < entry.until).map(|entry| entry.outcome.clone())
     }
 
-    /// Remembers `outcome`; `max_age` is what the server asked for. What ends soonest makes room, so failures, which end
-    /// soon, never push out many successes.
-    pub(super) fn put(&mut self, key: Key, outcome: Outcome, max_age: Option<TimeDelta>, now: DateTime<Utc>) {
+    /// The same, if its server was asked within the last `age`.
+    pub(super) fn get_young(&self, key: &Key, age: TimeDelta, now: DateTime<Utc>) -> Option<Outcome> {
+        let is_young = self.entries.get(key).is_some_and(|entry| now < entry.asked_at + age);
+        if is_young { self.get(key, now) } else { None }
+    }
+
+    /// Remembers `outcome` and hands it back; `max_age` is what the server asked for. What ends soonest makes room, so failures, which
+    /// end soon, never push out many successes.
+    ///
+    /// Where a success is still good and was asked for again too early, a failure does not take its place: that is handed back instead.
+    pub(super) fn put(
+        &mut self,
+        key: Key,
+        outcome: Outcome,
+        max_age: Option<TimeDelta>,
+        now: DateTime<Utc>,
+    ) -> Outcome {
+        if outcome.is_err()
+            && let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.outcome.is_ok() && now < entry.until)
+        {
+            entry.asked_at = now;
+            return entry.outcome.clone();
+        }
         let lifetime = match &outcome {
             Ok(_) => max_age.unwrap_or(SUCCESS).clamp(LEAST, MOST),
             Err(_) => LEAST,
@@ -67,17 +89,18 @@ impl Cache {
         let bytes = key.url.len() + outcome.as_ref().map_or(0, |fetched| fetched.body.len());
         self.remove(&key);
         if bytes > MAX_BYTES / 4 {
-            return;
+            return outcome;
         }
-        self.entries.insert(key, Entry { outcome, until: now + lifetime, bytes });
+        self.entries.insert(key, Entry { outcome: outcome.clone(), asked_at: now, until: now + lifetime, bytes });
         self.bytes += bytes;
         while self.entries.len() > MAX_ENTRIES || self.bytes > MAX_BYTES {
             let Some(first) = self.entries.iter().min_by_key(|(_, entry)| entry.until).map(|(key, _)| key.clone())
             else {
-                return;
+                break;
             };
             self.remove(&first);
         }
+        outcome
     }
 
     fn remove(&mut self, key: &Key) {
@@ -116,7 +139,7 @@ mod tests {
     fn lasts(outcome: &Outcome, asked: Option<TimeDelta>) -> TimeDelta {
         let mut cache = Cache::default();
         let start = DateTime::UNIX_EPOCH;
-        cache.put(key("x"), outcome.clone(), asked, start);
+        let _ = cache.put(key("x"), outcome.clone(), asked, start);
         let alive = |seconds: i64| cache.get(&key("x"), start + TimeDelta::seconds(seconds)).is_some();
         TimeDelta::seconds((0..200_000).find(|seconds| !alive(*seconds)).unwrap())
     }
@@ -138,22 +161,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_for_again_early_is_not_lost_to_a_failure() {
+        let mut cache = Cache::default();
+        let at = |seconds| DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds);
+        let age = TimeDelta::seconds(5);
+        let good = Ok(body(1));
+        assert_eq!(cache.put(key("x"), good.clone(), None, at(0)), good);
+        assert_eq!(cache.get_young(&key("x"), age, at(4)), Some(good.clone()));
+        assert_eq!(cache.get_young(&key("x"), age, at(5)), None);
+        assert_eq!(cache.put(key("x"), Err(OutboundError::Timeout), None, at(5)), good);
+        assert_eq!(cache.get_young(&key("x"), age, at(9)), Some(good.clone()), "it was asked, in vain");
+        assert_eq!(cache.get(&key("x"), at(3_599)), Some(good.clone()));
+        let failure = Err(OutboundError::Timeout);
+        assert_eq!(cache.put(key("x"), failure.clone(), None, at(3_600)), failure, "its time was over");
+        assert_eq!(cache.get_young(&key("x"), age, at(3_604)), Some(failure.clone()));
+        assert_eq!(cache.put(key("x"), good.clone(), None, at(3_605)), good);
+    }
+
+    #[test]
     fn memory_stays_within_its_bounds() {
         let mut cache = Cache::default();
         let now = DateTime::UNIX_EPOCH;
-        cache.put(key("kept"), Ok(body(1000)), None, now);
+        let _ = cache.put(key("kept"), Ok(body(1000)), None, now);
         for n in 0..1000 {
-            cache.put(key(&n.to_string()), Err(OutboundError::Timeout), None, now);
+            let _ = cache.put(key(&n.to_string()), Err(OutboundError::Timeout), None, now);
             assert!(cache.entries.len() <= MAX_ENTRIES);
         }
         assert!(cache.get(&key("kept"), now).is_some(), "failures push out failures");
         for n in 0..100 {
-            cache.put(key(&n.to_string()), Ok(body(200_000)), None, now);
-            cache.put(key("same"), Ok(body(200_000)), None, now);
+            let _ = cache.put(key(&n.to_string()), Ok(body(200_000)), None, now);
+            let _ = cache.put(key("same"), Ok(body(200_000)), None, now);
             assert!(cache.bytes <= MAX_BYTES);
             assert_eq!(cache.bytes, cache.entries.values().map(|entry| entry.bytes).sum::<usize>());
         }
-        cache.put(key("huge"), Ok(body(MAX_BYTES)), None, now);
+        let _ = cache.put(key("huge"), Ok(body(MAX_BYTES)), None, now);
         assert!(cache.get(&key("huge"), now).is_none());
     }
 

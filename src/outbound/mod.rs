@@ -27,6 +27,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::TimeDelta;
 use hyper::body::Bytes;
 use reqwest::{Certificate, Client};
 use thiserror::Error;
@@ -192,10 +193,23 @@ impl Outbound {
     /// # Errors
     /// [`OutboundError`]; its text may be shown to anyone.
     pub async fn get(&self, url: &Url, limit: usize) -> Result<Fetched, OutboundError> {
+        self.get_by(url, limit, None).await
+    }
+
+    /// The same for who has reason to think that it changed: from memory only if the server was asked within the last `age`, so that
+    /// nobody can make us hammer it. If it cannot be fetched now, what is remembered is still good.
+    ///
+    /// # Errors
+    /// [`OutboundError`]; its text may be shown to anyone.
+    pub async fn get_fresh(&self, url: &Url, limit: usize, age: TimeDelta) -> Result<Fetched, OutboundError> {
+        self.get_by(url, limit, Some(age)).await
+    }
+
+    async fn get_by(&self, url: &Url, limit: usize, age: Option<TimeDelta>) -> Result<Fetched, OutboundError> {
         let inner = &*self.0;
         check_url(&inner.reach, url)?;
         let key = Key::new(url, limit);
-        if let Some(outcome) = inner.remembered(&key) {
+        if let Some(outcome) = inner.remembered(&key, age) {
             return outcome;
         }
 
@@ -203,7 +217,7 @@ impl Outbound {
         let flight = inner.flight(&key);
         let patience = inner.timeouts.queue + inner.timeouts.total;
         let _turn = timeout(patience, flight.lock()).await.map_err(|_| OutboundError::Busy)?;
-        if let Some(outcome) = inner.remembered(&key) {
+        if let Some(outcome) = inner.remembered(&key, age) {
             return outcome;
         }
 
@@ -216,8 +230,12 @@ impl Outbound {
 }
 
 impl Inner {
-    fn remembered(&self, key: &Key) -> Option<Outcome> {
-        lock(&self.cache).get(key, self.clock.now())
+    fn remembered(&self, key: &Key, age: Option<TimeDelta>) -> Option<Outcome> {
+        let (cache, now) = (lock(&self.cache), self.clock.now());
+        match age {
+            None => cache.get(key, now),
+            Some(age) => cache.get_young(key, age, now),
+        }
     }
 
     fn remember(&self, key: Key, answer: Result<Answer, OutboundError>) -> Outcome {
@@ -225,8 +243,7 @@ impl Inner {
             Ok(Answer { fetched, max_age }) => (Ok(fetched), max_age),
             Err(error) => (Err(error), None),
         };
-        lock(&self.cache).put(key, outcome.clone(), max_age, self.clock.now());
-        outcome
+        lock(&self.cache).put(key, outcome, max_age, self.clock.now())
     }
 
     fn flight(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {

@@ -367,6 +367,22 @@ async fn outcomes_are_remembered_for_their_time() {
 }
 
 #[tokio::test]
+async fn who_doubts_what_is_remembered_asks_again_and_does_not_hammer() {
+    let site = Site::plain(|_, out| ok(out, "", b"x"));
+    let (outbound, age) = (development(), TimeDelta::seconds(5));
+    let fetched = outbound.get(&site.url("/"), LIMIT).await;
+    for _ in 0..3 {
+        assert_eq!(outbound.get_fresh(&site.url("/"), LIMIT, age).await, fetched);
+    }
+    assert_eq!(site.hits(), 1);
+    outbound.0.clock.advance(age);
+    for _ in 0..3 {
+        assert_eq!(outbound.get_fresh(&site.url("/"), LIMIT, age).await, fetched);
+    }
+    assert_eq!(site.hits(), 2);
+}
+
+#[tokio::test]
 async fn many_who_want_one_url_cause_one_fetch() {
     let site = Site::plain(|_, out| {
         thread::sleep(Duration::from_millis(30));

@@ -11,6 +11,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// How deep the JSON of a payload may nest; the outermost object is level 1.
 pub(crate) const MAX_PAYLOAD_DEPTH: usize = 16;
@@ -109,6 +110,16 @@ pub(crate) fn header_with_key<H: DeserializeOwned>(segment: &str) -> Result<H, F
 /// Checks that `json` is one JSON object without duplicate members and not too deep.
 pub(crate) fn object(json: &[u8], max_depth: usize) -> Result<(), FormatError> {
     check(json, max_depth, &[])
+}
+
+/// Reads JSON of a stranger that is no token: one object, with unique members at every level, at most 16 levels deep.
+///
+/// # Errors
+///
+/// [`FormatError::NotAnObject`], [`FormatError::DuplicateMember`], [`FormatError::TooDeep`].
+pub fn read_object(json: &[u8]) -> Result<Map<String, Value>, FormatError> {
+    object(json, MAX_PAYLOAD_DEPTH)?;
+    serde_json::from_slice(json).map_err(|_| FormatError::NotAnObject)
 }
 
 fn check(json: &[u8], max_depth: usize, refused: &[&'static str]) -> Result<(), FormatError> {

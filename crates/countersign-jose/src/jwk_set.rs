@@ -59,8 +59,16 @@ impl JwkSet {
     ///
     /// [`KeyError::TooManyKeys`], [`KeyError::TooLarge`], [`KeyError::Member`] without a `keys` array.
     pub fn parse_usable(set: &Value) -> Result<Self, KeyError> {
-        let keys = listed(set)?.iter().filter_map(|jwk| PublicJwk::parse(jwk).ok()).filter(is_for_signatures);
-        Ok(keys.collect())
+        Ok(Self::parse_good(set)?.keys.into_iter().filter(is_for_signatures).collect())
+    }
+
+    /// The same with the keys for encryption.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::parse_usable`].
+    pub fn parse_good(set: &Value) -> Result<Self, KeyError> {
+        Ok(listed(set)?.iter().filter_map(|jwk| PublicJwk::parse(jwk).ok()).collect())
     }
 
     /// All keys, in their order.

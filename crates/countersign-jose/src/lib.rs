@@ -32,7 +32,7 @@ pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use embedded::{
     EmbeddedError, MAX_EMBEDDED_BYTES, access_token_hash, base64, sha256_of, token_digest, verify_embedded,
 };
-pub use guard::FormatError;
+pub use guard::{FormatError, read_object};
 pub use jwe::{ContentEncryption, JweError, MAX_JWE_BYTES, decrypt, encrypt};
 pub use jwe_key::{DecryptionKey, EncryptionKey, KeyManagement};
 pub use jwk::{MAX_JWK_BYTES, PublicJwk};

@@ -11,6 +11,7 @@ mod forge;
 mod log;
 mod redis;
 mod reply;
+mod site;
 mod smtp;
 
 use std::{
@@ -59,6 +60,7 @@ pub use self::{
     log::Log,
     redis::TestRedis,
     reply::{Reply, query_of},
+    site::Site,
     smtp::{Behaviour, Smtp},
 };
 

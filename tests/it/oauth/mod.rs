@@ -5,6 +5,7 @@ mod authorize_request;
 mod authorize_session;
 mod client_auth;
 mod client_credentials;
+mod client_keys;
 mod consent;
 mod cors;
 mod dpop;

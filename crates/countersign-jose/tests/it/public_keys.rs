@@ -1,6 +1,8 @@
 //! Keys of strangers.
 
-use countersign_jose::{Algorithm, JwkSet, KeyError, KeyManagement, MAX_JWK_BYTES, MAX_KEYS, PublicJwk};
+use countersign_jose::{
+    Algorithm, FormatError, JwkSet, KeyError, KeyManagement, MAX_JWK_BYTES, MAX_KEYS, PublicJwk, read_object,
+};
 use serde_json::{Value, json};
 
 use crate::harness::{EC, ED, RSA, b64, rsa_jwk, unb64};
@@ -238,4 +240,29 @@ fn serde_keeps_and_checks_keys() {
     assert_eq!(serde_json::to_value(&key).unwrap(), restricted);
     assert!(serde_json::from_value::<PublicJwk>(with(ec(), "d", json!("AQ"))).is_err());
     assert!(serde_json::from_str::<JwkSet>(r#"{"keys":[{"kty":"RSA","n":"AQ","e":"AQ"}]}"#).is_err());
+}
+
+#[test]
+fn a_wrong_key_among_good_ones_need_not_spoil_them() {
+    let enc = with(ec(), "use", json!("enc"));
+    let set = json!({ "keys": [with(rsa(), "n", json!("AQAB")), rsa(), enc] });
+    assert!(JwkSet::parse(&set).is_err());
+    assert_eq!(JwkSet::parse_good(&set).unwrap().keys().len(), 2);
+    assert_eq!(JwkSet::parse_usable(&set).unwrap().keys().len(), 1, "those for signatures");
+}
+
+#[test]
+fn json_of_strangers_is_one_object_that_means_the_same_to_everybody() {
+    assert_eq!(read_object(br#" {"a":[{"b":1}]} "#).unwrap()["a"], json!([{ "b": 1 }]));
+    for (text, error) in [
+        ("", FormatError::NotAnObject),
+        ("[]", FormatError::NotAnObject),
+        ("{} {}", FormatError::NotAnObject),
+        (r#"{"a":1,"a":1}"#, FormatError::DuplicateMember),
+        (r#"{"a":[{"b":1,"\u0062":1}]}"#, FormatError::DuplicateMember),
+    ] {
+        assert_eq!(read_object(text.as_bytes()), Err(error), "{text}");
+    }
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(16), "]".repeat(16));
+    assert_eq!(read_object(deep.as_bytes()), Err(FormatError::TooDeep));
 }

@@ -1,0 +1,125 @@
+//! The public keys of a client: as it registered them, or from where it publishes them.
+//!
+//! What is fetched is remembered by [`Outbound`](crate::outbound::Outbound), for an hour or as its server says. A key that is not among
+//! it may be new (OpenID Connect Core §10.1.1), so it is then fetched again, at most once in [`REFETCH`]: whoever invents names of keys
+//! cannot make us hammer a client.
+
+use std::borrow::Cow;
+
+use chrono::TimeDelta;
+use countersign_jose::{FormatError, JwkSet, KeyError, MAX_JWK_SET_BYTES, PublicJwk, Unverified, read_object};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use url::Url;
+
+use super::error::OAuthError;
+use crate::{
+    app::App,
+    domain::client::{Client, WebLink},
+    outbound::OutboundError,
+};
+
+/// How long a set of keys is believed that lacks the one that was named.
+const REFETCH: TimeDelta = TimeDelta::seconds(5);
+
+/// Why the keys of a client are not known. The texts may be shown to anyone.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum KeysError {
+    /// There is nothing where the client says that they are.
+    #[error("{0}")]
+    Fetch(#[from] OutboundError),
+    /// What is there is not JSON.
+    #[error("what is there is not a JSON object, or repeats a member")]
+    Json(#[from] FormatError),
+    /// What is there is no set of keys.
+    #[error("{0}")]
+    Set(#[from] KeyError),
+}
+
+impl KeysError {
+    /// Whether it is our trouble, and says nothing of the client's keys.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self, Self::Fetch(OutboundError::Busy | OutboundError::Unavailable))
+    }
+
+    /// What the request comes to whose answer needs the keys: `blame`, which says that it is for the client to mend, unless it is not.
+    ///
+    /// # Errors
+    ///
+    /// The request can be sent again.
+    pub(super) fn as_reason<T>(&self, blame: T) -> Result<T, OAuthError> {
+        if self.is_ours() {
+            return Err(OAuthError::temporarily_unavailable("the client's keys cannot be fetched now; try again", 2));
+        }
+        tracing::info!(error = %self, "the keys of a client cannot be read from its jwks_uri");
+        Ok(blame)
+    }
+}
+
+/// All keys of a client: what it registered, or what is behind its `jwks_uri`. None at all if it registered neither.
+///
+/// # Errors
+///
+/// [`KeysError`], if there is a `jwks_uri` and no set of keys behind it.
+pub(super) async fn client_keys<'a>(app: &App, client: &'a Client) -> Result<Cow<'a, JwkSet>, KeysError> {
+    match (&client.metadata.jwks, &client.metadata.jwks_uri) {
+        (Some(jwks), _) => Ok(Cow::Borrowed(jwks)),
+        (None, Some(uri)) => read(&app.outbound.get(&address(uri)?, MAX_JWK_SET_BYTES).await?.body).map(Cow::Owned),
+        (None, None) => Ok(Cow::Owned(JwkSet::default())),
+    }
+}
+
+/// The same, fetched anew if none of those that are remembered is the one with this `kid`. It need not be among them then, either.
+///
+/// # Errors
+///
+/// Those of [`client_keys`].
+pub(super) async fn client_keys_for_kid<'a>(
+    app: &App,
+    client: &'a Client,
+    kid: Option<&str>,
+) -> Result<Cow<'a, JwkSet>, KeysError> {
+    let known = client_keys(app, client).await?;
+    let is_known = |kid| known.keys().iter().any(|key| key.kid() == Some(kid));
+    match (kid, &client.metadata.jwks, &client.metadata.jwks_uri) {
+        (Some(kid), None, Some(uri)) if !is_known(kid) => {
+            let fetched = app.outbound.get_fresh(&address(uri)?, MAX_JWK_SET_BYTES, REFETCH).await?;
+            read(&fetched.body).map(Cow::Owned)
+        }
+        _ => Ok(known),
+    }
+}
+
+/// The claims of a token that is signed with a key of this client; `None` if it is not. Which algorithms will do is for the caller to say,
+/// before.
+///
+/// # Errors
+///
+/// Those of [`client_keys`].
+pub(super) async fn verify<C: DeserializeOwned>(
+    app: &App,
+    client: &Client,
+    token: &Unverified<'_>,
+) -> Result<Option<C>, KeysError> {
+    let algorithm = token.algorithm();
+    let keys = client_keys_for_kid(app, client, token.kid()).await?;
+    let is_meant = |key: &&PublicJwk| match (token.kid(), key.kid()) {
+        (Some(asked), Some(own)) => asked == own,
+        _ => true,
+    };
+    let fitting = keys.signature_keys().filter(|key| key.supports(algorithm)).filter(is_meant);
+    Ok(fitting.filter_map(|key| key.verifier(algorithm).ok()).find_map(|verifier| token.verify(&verifier).ok()))
+}
+
+fn address(uri: &WebLink) -> Result<Url, KeysError> {
+    // Registered as a link, so it is a URL.
+    Url::parse(uri.as_str()).map_err(|_| KeysError::Fetch(OutboundError::Scheme))
+}
+
+fn read(body: &[u8]) -> Result<JwkSet, KeysError> {
+    Ok(JwkSet::parse_good(&parse(body)?)?)
+}
+
+fn parse(body: &[u8]) -> Result<Value, KeysError> {
+    Ok(Value::Object(read_object(body)?))
+}

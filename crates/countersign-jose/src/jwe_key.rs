@@ -4,7 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use josekit::jwe::{self, JweDecrypter, JweEncrypter};
+use josekit::jwk::Jwk;
+use josekit::jwk::alg::ec::EcCurve;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::UnknownAlgorithm;
 use crate::jwe::CEK_BYTES;
@@ -130,6 +133,7 @@ impl fmt::Debug for EncryptionKey {
 pub struct DecryptionKey {
     pub(crate) algorithm: KeyManagement,
     pub(crate) kid: Option<String>,
+    public: Option<PublicJwk>,
     /// The length of the encrypted key in bytes; none where the segment must be empty.
     pub(crate) encrypted_key_bytes: Option<usize>,
     pub(crate) inner: Box<dyn JweDecrypter>,
@@ -158,7 +162,37 @@ impl DecryptionKey {
             }
             KeyManagement::Dir | KeyManagement::A256GcmKw => return Err(KeyError::Unfit(algorithm.name())),
         };
-        Ok(Self { algorithm, kid: public.kid().map(str::to_owned), encrypted_key_bytes, inner })
+        Ok(Self { algorithm, kid: public.kid().map(str::to_owned), public: Some(public), encrypted_key_bytes, inner })
+    }
+
+    /// Makes a new key pair of ours: the private JWK in JSON, with `kid`, `alg` and `use`. Whoever stores it encrypts it. RSA keys get 2048
+    /// bits.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Unfit`] for a symmetric algorithm, whose secrets are not key pairs.
+    pub fn generate(algorithm: KeyManagement) -> Result<Vec<u8>, KeyError> {
+        let jwk = match algorithm {
+            KeyManagement::RsaOaep256 => Jwk::generate_rsa_key(key::RSA_BITS),
+            KeyManagement::EcdhEs | KeyManagement::EcdhEsA256Kw => Jwk::generate_ec_key(EcCurve::P256),
+            KeyManagement::Dir | KeyManagement::A256GcmKw => return Err(KeyError::Unfit(algorithm.name())),
+        };
+        let (public, secret) = key::split(jwk.map_err(|_| KeyError::Refused)?.into())?;
+        let mut members = secret.as_ref().clone();
+        if let Value::Object(public) = PublicJwk::own_for_encryption(public.material, algorithm.name()).to_value() {
+            members.extend(public);
+        }
+        Ok(Value::Object(members).to_string().into_bytes())
+    }
+
+    /// The public half, which others encrypt with; none of a shared secret.
+    pub fn public_jwk(&self) -> Option<&PublicJwk> {
+        self.public.as_ref()
+    }
+
+    /// The one algorithm that this key serves.
+    pub fn algorithm(&self) -> KeyManagement {
+        self.algorithm
     }
 
     /// A secret of 32 bytes that is shared with the sender.
@@ -178,7 +212,7 @@ impl DecryptionKey {
                 return Err(KeyError::Unfit(algorithm.name()));
             }
         };
-        Ok(Self { algorithm, kid: None, encrypted_key_bytes, inner })
+        Ok(Self { algorithm, kid: None, public: None, encrypted_key_bytes, inner })
     }
 }
 

@@ -76,6 +76,12 @@ impl PublicJwk {
         Self { material, kid, alg: Some(algorithm.name().to_owned()), key_use: Some("sig".to_owned()), key_ops: None }
     }
 
+    /// A key of ours that others encrypt with, by `alg` alone; its `kid` is the thumbprint.
+    pub(crate) fn own_for_encryption(material: Material, alg: &str) -> Self {
+        let kid = Some(material.thumbprint());
+        Self { material, kid, alg: Some(alg.to_owned()), key_use: Some("enc".to_owned()), key_ops: None }
+    }
+
     /// The key id, as its owner named it.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()

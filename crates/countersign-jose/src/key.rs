@@ -13,7 +13,7 @@ use crate::jwk::{MAX_JWK_BYTES, PublicJwk};
 use crate::sign::{SignError, Signer};
 
 /// The size of the RSA keys that [`PrivateKey::generate`] makes, in bits.
-const RSA_BITS: u32 = 2048;
+pub(crate) const RSA_BITS: u32 = 2048;
 
 /// Every private member of the key types in use (RFC 7518 §6, RFC 8037 §2).
 const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];

@@ -9,6 +9,7 @@
 //! | `bounded` | how long a JSON value is as text |
 //! | `key` | private keys of ours ([`PrivateKey`], [`KeyError`]) |
 //! | `sign` | claims → compact JWS ([`Signer`]) |
+//! | `unsecured` | JWTs that nobody signed ([`read_unsecured`]) |
 //! | `verify` | compact JWS → claims ([`Unverified`], [`Verifier`]) |
 //! | `embedded` | compact JWS with their own key in them ([`verify_embedded`]) |
 //! | `jwe` | compact JWE, both ways ([`encrypt`], [`decrypt`]) |
@@ -26,6 +27,7 @@ mod jwk;
 mod jwk_set;
 mod key;
 mod sign;
+mod unsecured;
 mod verify;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
@@ -39,4 +41,5 @@ pub use jwk::{MAX_JWK_BYTES, PublicJwk};
 pub use jwk_set::{JwkSet, MAX_JWK_SET_BYTES, MAX_KEYS};
 pub use key::{KeyError, PrivateKey};
 pub use sign::{SignError, Signer};
+pub use unsecured::read_unsecured;
 pub use verify::{JwsError, MAX_JWS_BYTES, Unverified, Verifier, reread};

@@ -8,12 +8,13 @@ use std::{
     },
 };
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use countersign_types::{SessionId, UserId};
 
 use crate::{
     clock::Clock,
     config::{KeySettings, Mode, Settings, SignUpMode},
-    domain::{client::Client, key::KeyLifetimes, session::SessionLifetimes},
+    domain::{client::Client, key::KeyLifetimes, pairwise, session::SessionLifetimes},
     ephemeral::{Ephemeral, Local, Redis},
     jose::{Keyring, KeyringError, rotation},
     looks::{LogoError, Looks},
@@ -23,7 +24,7 @@ use crate::{
     outbound::{CaFileError, Outbound},
     passwords::{HashError, Passwords},
     random::Random,
-    store::{Store, StoreError},
+    store::{Store, StoreError, issuer_secret},
 };
 
 /// The services of the process.
@@ -98,6 +99,8 @@ pub struct Issuer {
     pub url: String,
     /// Its keys.
     pub keyring: Keyring,
+    /// Makes names of people and sessions that differ from client to client.
+    pairwise: SealingKey,
 }
 
 /// Why the process cannot start.
@@ -150,7 +153,7 @@ impl App {
     }
 
     fn under(master: &MasterKeys, settings: Settings, clock: Clock, random: Random) -> Result<Self, StartError> {
-        let store = Store::open(settings.database.url.expose(), master, clock.clone(), random.clone())?;
+        let store = Self::open_store(&settings, master, &clock, &random)?;
         let ephemeral: Arc<dyn Ephemeral> = match &settings.redis.url {
             Some(url) => Arc::new(Redis::new(url.expose(), master, clock.clone())?),
             None => Arc::new(Local::new(store.clone())),
@@ -176,6 +179,16 @@ impl App {
             clock,
             random,
         })
+    }
+
+    fn open_store(
+        settings: &Settings,
+        master: &MasterKeys,
+        clock: &Clock,
+        random: &Random,
+    ) -> Result<Store, StoreError> {
+        let added_scopes = settings.scopes.added().map(|(scope, text)| (scope.clone(), text.to_owned())).collect();
+        Store::open(settings.database.url.expose(), master, clock.clone(), random.clone(), added_scopes)
     }
 
     /// How long sessions last.
@@ -223,27 +236,44 @@ fn beside(current: MasterKey, settings: &Settings) -> Result<MasterKeys, MasterK
     Ok(MasterKeys { current, previous: read(previous_master_file)?, next: read(next_master_file)? })
 }
 
+/// What pairwise names are made with; made here if there is none yet.
+async fn pairwise_salt(store: &Store) -> Result<[u8; 32], StoreError> {
+    if let Some(salt) = issuer_secret::find_pairwise_salt(&mut store.read().await?).await? {
+        return Ok(salt);
+    }
+    let mut tx = store.write().await?;
+    let salt = issuer_secret::pairwise_salt(&mut tx).await?;
+    tx.commit().await?;
+    Ok(salt)
+}
+
 fn master_key_file(settings: &Settings) -> PathBuf {
     let KeySettings { dir, master_file, .. } = &settings.keys;
     master_file.clone().unwrap_or_else(|| dir.join("master.key"))
 }
 
 impl Issuer {
-    /// The `sub` by which a client knows a person.
-    #[allow(clippy::unused_self)] // until pairwise subjects are there
-    pub fn sub(&self, _client: &Client, user: &UserId) -> String {
-        user.to_string()
+    /// The `sub` by which a client knows a person (OpenID Connect Core §8).
+    pub fn sub(&self, client: &Client, user: &UserId) -> String {
+        pairwise::sub(client, user).map_or_else(|| user.to_string(), |text| self.name(&text))
     }
 
     /// The `sid` by which a client knows a session.
-    #[allow(clippy::unused_self)] // until pairwise subjects are there
-    pub fn sid(&self, _client: &Client, session: &SessionId) -> SessionId {
-        session.clone()
+    pub fn sid(&self, client: &Client, session: &SessionId) -> SessionId {
+        pairwise::sid(client, session).map_or_else(|| session.clone(), |text| SessionId::new(self.name(&text)))
+    }
+
+    fn name(&self, text: &str) -> String {
+        URL_SAFE_NO_PAD.encode(self.pairwise.authenticate(text.as_bytes()))
     }
 
     /// The issuer of the settings, with its keys; the first one is made here.
     pub async fn open(app: &App) -> Result<Self, StartError> {
-        let issuer = Self { url: app.settings.issuer.as_str().to_owned(), keyring: Keyring::new(app.key_lifetimes()) };
+        let issuer = Self {
+            url: app.settings.issuer.as_str().to_owned(),
+            keyring: Keyring::new(app.key_lifetimes()),
+            pairwise: SealingKey::from_bytes(pairwise_salt(&app.store).await?),
+        };
         let algorithms = &app.settings.keys.algorithms;
         rotation::maintain(&app.store, issuer.keyring.lifetimes(), algorithms, &app.clock).await?;
         issuer.keyring.load(&app.store, app.clock.now()).await?;

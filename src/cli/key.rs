@@ -103,16 +103,26 @@ pub(super) async fn run(command: KeyCommand, context: Context, out: Output) -> R
         }
         KeyCommand::Rekey => {
             let rekeyed = app.store.rekey(&app.keys.client_secret).await?;
-            let Rekeyed { signing_keys, client_secrets, second_factors, audit_keys, jobs } = rekeyed;
+            let Rekeyed {
+                signing_keys,
+                encryption_keys,
+                issuer_secrets,
+                client_secrets,
+                second_factors,
+                audit_keys,
+                jobs,
+            } = rekeyed;
             let json = json!({
                 "signing_keys": signing_keys,
+                "encryption_keys": encryption_keys,
+                "issuer_secrets": issuer_secrets,
                 "client_secrets": client_secrets,
                 "second_factors": second_factors,
                 "audit_keys": audit_keys,
                 "jobs": jobs,
             });
             let text = format!(
-                "Sealed anew: {signing_keys} signing keys, {client_secrets} client secrets, {second_factors} second factors, \
+                "Sealed anew: {signing_keys} signing keys, {encryption_keys} keys for encryption, {issuer_secrets} secrets of the issuer, {client_secrets} client secrets, {second_factors} second factors, \
                  {audit_keys} keys of the audit trail, {jobs} jobs.\n\
                  Everything opens under keys.master_file now. Leave keys.previous_master_file in the settings of all nodes for another half an\n\
                  hour, until sign-ins under way are done, and then take it out of all of them."

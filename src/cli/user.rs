@@ -56,7 +56,8 @@ pub(super) enum UserCommand {
         /// Their mail address or user name.
         email: String,
     },
-    /// Set claims: name=Ada address.country=GB email_verified=true username=ada roles=admin,editor; an empty value removes.
+    /// Set claims: name=Ada name#de=Ada address.country=GB email_verified=true username=ada roles=admin,editor groups=staff
+    /// attributes.department=Engines; an empty value removes.
     Set {
         /// Their mail address or user name.
         email: String,
@@ -260,19 +261,19 @@ async fn set(app: &App, name: &str, assignments: Vec<Assignment>, out: Output) -
         let field = match assignment {
             Assignment::Username(username) => {
                 user.username = username;
-                "username"
+                "username".to_owned()
             }
             Assignment::Roles(roles) => {
                 user.roles = roles;
-                "roles"
+                "roles".to_owned()
             }
             Assignment::Claim(change) => {
-                let name = change.name;
+                let name = change.name();
                 user.change(change);
                 name
             }
         };
-        fields.push(field.to_owned());
+        fields.push(field);
     }
     let now = app.clock.now();
     user.updated_at = now;

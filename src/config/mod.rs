@@ -13,6 +13,7 @@ mod issuer;
 mod mail;
 mod rate;
 mod reader;
+mod scopes;
 mod second_factor;
 mod secret;
 #[cfg(test)]
@@ -30,6 +31,8 @@ use std::{
 use countersign_jose::Algorithm;
 use ipnet::IpNet;
 use url::Url;
+
+use crate::domain::claims::ClaimMap;
 
 pub use self::{
     audit::{AuditSettings, HookUrl},
@@ -87,6 +90,9 @@ pub struct Settings {
     pub outbound: OutboundSettings,
     /// `lifetimes.*`
     pub lifetimes: Lifetimes,
+    /// `scopes`: which claims a scope opens beside the standard ones, from `roles`, `groups` or `attributes.NAME` of an account (none):
+    /// `scopes.employee = { text = "See where you work", claims = { department = "attributes.department" } }`.
+    pub scopes: ClaimMap,
     /// `sessions.*`
     pub sessions: SessionSettings,
     /// `refresh.*`
@@ -306,6 +312,7 @@ impl Settings {
         let outbound =
             OutboundSettings { allow: r.read("outbound.allow", Vec::new()), ca_file: r.read("outbound.ca_file", None) };
         let lifetimes = lifetimes(r);
+        let scopes = r.read("scopes", ClaimMap::default());
         let sessions = sessions(r);
         let refresh = refresh(r);
         let password = password(r, issuer.mode());
@@ -338,6 +345,7 @@ impl Settings {
             mail,
             outbound,
             lifetimes,
+            scopes,
             sessions,
             refresh,
             password,

@@ -33,25 +33,35 @@ pub struct Api {
     pub clients: BTreeSet<ClientId>,
 }
 
-/// All registered APIs.
+/// All registered APIs, and the scopes that the operator added to ours.
 #[derive(Clone, Debug, Default)]
-pub struct Apis(Vec<Api>);
+pub struct Apis {
+    apis: Vec<Api>,
+    added: BTreeMap<Scope, String>,
+}
 
 impl Apis {
     /// Of the rows as stored. No two own the same scope: the database sees to that.
     pub fn new(apis: Vec<Api>) -> Self {
-        Self(apis)
+        Self { apis, added: BTreeMap::new() }
+    }
+
+    /// With the scopes of the settings, each with the words in which people are asked for it. They are ours, whatever APIs say.
+    #[must_use]
+    pub fn with_added(self, added: BTreeMap<Scope, String>) -> Self {
+        Self { added, ..self }
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Api> {
-        self.0.iter()
+        self.apis.iter()
     }
 
     /// The words in which people are asked for a scope; `None` for a scope that nobody owns.
     pub fn text(&self, scope: &Scope) -> Option<&str> {
         let standard = STANDARD_SCOPES.iter().find(|(name, _)| *name == scope.as_str()).map(|(_, text)| *text);
-        standard.or_else(|| self.owner(scope)?.scopes.get(scope).map(String::as_str))
+        let ours = standard.or_else(|| self.added.get(scope).map(String::as_str));
+        ours.or_else(|| self.owner(scope)?.scopes.get(scope).map(String::as_str))
     }
 
     /// Whether the scope is one of ours or of an API.
@@ -62,11 +72,13 @@ impl Apis {
     /// Every scope that can be asked for, ours first.
     pub fn all_scopes(&self) -> impl Iterator<Item = &str> {
         let standard = STANDARD_SCOPES.iter().map(|(name, _)| *name);
-        standard.chain(self.0.iter().flat_map(|api| api.scopes.keys().map(Scope::as_str)))
+        let of_apis =
+            self.apis.iter().flat_map(|api| api.scopes.keys()).filter(|scope| !self.added.contains_key(*scope));
+        standard.chain(self.added.keys().chain(of_apis).map(Scope::as_str))
     }
 
     fn owner(&self, scope: &Scope) -> Option<&Api> {
-        self.0.iter().find(|api| api.scopes.contains_key(scope))
+        self.apis.iter().find(|api| api.scopes.contains_key(scope))
     }
 
     /// Whom a token with these scopes is for: the APIs that own one, and the issuer for `openid`; the issuer when none.
@@ -85,11 +97,12 @@ impl Apis {
 
     /// Whether the client speaks for an API in this audience, and so may introspect its tokens (RFC 7662 §2.1).
     pub fn speaks_for(&self, client: &ClientId, audience: &Audience) -> bool {
-        self.0.iter().any(|api| audience.contains(&api.uri) && api.clients.contains(client))
+        self.apis.iter().any(|api| audience.contains(&api.uri) && api.clients.contains(client))
     }
 
     fn owners<'a>(&'a self, scope: &'a ScopeSet) -> impl Iterator<Item = &'a Api> {
-        self.0.iter().filter(|api| api.scopes.keys().any(|owned| scope.contains(owned.as_str())))
+        let owns = |owned: &Scope| scope.contains(owned.as_str()) && !self.added.contains_key(owned);
+        self.apis.iter().filter(move |api| api.scopes.keys().any(owns))
     }
 }
 

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use countersign_types::{
-    ClientId, ErrorCode, ResponseType, ScopeSet, UserId,
+    ClientId, ErrorCode, ResponseType, ScopeSet,
     vocabulary::{ACR_PASSWORD, ACR_SECOND_FACTOR},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{client::Client, second_factor::Standing, session::Session};
+use super::{claims::ClaimsRequest, client::Client, second_factor::Standing, session::Session};
 
 /// A request that was checked against its client's registration: nothing in it can be wrong any more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,12 +37,21 @@ pub struct AuthorizationRequest {
     pub max_age: Option<u32>,
     /// Whom the app expects, as they would type it.
     pub login_hint: Option<String>,
-    /// Whom the app expects, proven by an ID token of ours.
-    pub hinted_user: Option<UserId>,
+    /// Whom the app expects, by the `sub` that it knows them by: from an ID token of ours, or from the `claims` parameter.
+    pub expected_sub: Option<String>,
     /// Languages that the person reads, best first.
     pub ui_locales: Vec<String>,
     /// How strong a sign-in the app would like, best first.
     pub acr_values: Vec<String>,
+    /// Whether one of them is a must (OpenID Connect Core §5.5.1.1).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub essential_acr: bool,
+    /// Claims that are asked for by name (OpenID Connect Core §5.5), as far as the client may have them.
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    pub claims: ClaimsRequest,
+    /// The scopes that would open them.
+    #[serde(default, skip_serializing_if = "ScopeSet::is_empty")]
+    pub claims_scope: ScopeSet,
     /// The SHA-256 of the verifier that the token endpoint will ask for (RFC 7636 §4.2).
     pub code_challenge: Option<String>,
     /// The thumbprint of the key that the code is bound to (RFC 9449 §10).
@@ -54,6 +63,23 @@ pub struct AuthorizationRequest {
 }
 
 impl AuthorizationRequest {
+    /// What the person is asked for: the scope, and what claims that are asked for by name would take.
+    pub fn consent_scope(&self) -> ScopeSet {
+        self.scope.union(&self.claims_scope)
+    }
+
+    /// The `acr` of an answer on a session that has this one. A stronger sign-in is a weaker one, too, where the app insists on that.
+    pub fn answered_acr<'a>(&self, acr: &'a str) -> &'a str {
+        let insists = self.essential_acr && !self.acr_values.iter().any(|value| value == acr);
+        if insists && self.accepts_password() { ACR_PASSWORD } else { acr }
+    }
+
+    /// Whether the app insists on a sign-in that nobody can make here.
+    fn insists_on_the_unknown(&self) -> bool {
+        let is_known = |value: &String| [ACR_PASSWORD, ACR_SECOND_FACTOR].contains(&value.as_str());
+        self.essential_acr && !self.acr_values.iter().any(is_known)
+    }
+
     /// Whether the app would rather have a second factor than none: of the values that are known, the best is meant.
     fn wishes_second_factor(&self) -> bool {
         let known = self.acr_values.iter().find(|value| [ACR_PASSWORD, ACR_SECOND_FACTOR].contains(&value.as_str()));
@@ -150,6 +176,8 @@ pub struct Circumstances<'a> {
     pub client: &'a Client,
     /// Who is signed in on this browser, if the session is still good.
     pub session: Option<&'a Session>,
+    /// The `sub` by which the client knows them.
+    pub sub: Option<&'a str>,
     /// What the person allowed this client before.
     pub consent: Option<&'a Consent>,
     /// When the request arrived. A login or consent newer than that meets a `prompt`.
@@ -205,9 +233,9 @@ pub fn decide(request: &AuthorizationRequest, circumstances: &Circumstances<'_>)
     let signed_in_since = session.auth_time >= circumstances.asked_at;
 
     // OpenID Connect Core §3.1.2.1, id_token_hint: another person than the one hinted at is never signed in.
-    if request.hinted_user.as_ref().is_some_and(|hinted| *hinted != session.user) {
+    if request.expected_sub.is_some() && request.expected_sub.as_deref() != circumstances.sub {
         return if silent || signed_in_since {
-            Decision::Refuse(ErrorCode::LoginRequired, "another person is signed in than id_token_hint names")
+            Decision::Refuse(ErrorCode::LoginRequired, "another person is signed in than the request names")
         } else {
             Decision::Login
         };
@@ -249,6 +277,13 @@ fn strengthen(
     circumstances: &Circumstances<'_>,
     session: &Session,
 ) -> Option<Decision> {
+    const UNMET: Decision = Decision::Refuse(
+        ErrorCode::UnmetAuthenticationRequirements,
+        "the acr that claims calls essential cannot be reached",
+    );
+    if request.insists_on_the_unknown() {
+        return Some(UNMET);
+    }
     if session.has_second_factor() {
         return None;
     }
@@ -260,6 +295,15 @@ fn strengthen(
         }
         Standing::Enrolled { .. } if wished => Some(Decision::SecondFactor),
         Standing::Enrolled { .. } => None,
+        // OpenID Connect Core §5.5.1.1: a failed attempt.
+        Standing::Without { demanded: false }
+            if wished
+                && circumstances.without_second_factor
+                && request.essential_acr
+                && !request.accepts_password() =>
+        {
+            Some(UNMET)
+        }
         Standing::Without { demanded } if demanded || wished && !circumstances.without_second_factor => {
             Some(if silent {
                 Decision::Refuse(ErrorCode::InteractionRequired, "the person must set up a second factor first")
@@ -272,20 +316,20 @@ fn strengthen(
 }
 
 fn has_consent(request: &AuthorizationRequest, circumstances: &Circumstances<'_>) -> bool {
+    let asked = request.consent_scope();
     let consented_since = circumstances
         .consent
-        .is_some_and(|consent| consent.granted_at >= circumstances.asked_at && request.scope.is_subset(&consent.scope));
+        .is_some_and(|consent| consent.granted_at >= circumstances.asked_at && asked.is_subset(&consent.scope));
     // RFC 8252 §8.6: another app could pose as a public native client, so the person is asked every time.
     if request.prompt.asks_consent() || circumstances.client.is_public_native() {
         return consented_since;
     }
-    circumstances.client.skips_consent()
-        || circumstances.consent.is_some_and(|consent| request.scope.is_subset(&consent.scope))
+    circumstances.client.skips_consent() || circumstances.consent.is_some_and(|consent| asked.is_subset(&consent.scope))
 }
 
 #[cfg(test)]
 mod tests {
-    use countersign_types::{ClientAuthMethod, SessionId};
+    use countersign_types::{ClientAuthMethod, SessionId, UserId};
 
     use super::*;
     use crate::domain::client::ClientMetadata;
@@ -307,9 +351,12 @@ mod tests {
             prompt,
             max_age: None,
             login_hint: None,
-            hinted_user: None,
+            expected_sub: None,
             ui_locales: Vec::new(),
             acr_values: acr_values.iter().map(|value| (*value).to_owned()).collect(),
+            essential_acr: false,
+            claims: ClaimsRequest::default(),
+            claims_scope: ScopeSet::default(),
             code_challenge: None,
             dpop_jkt: None,
             extension: Map::new(),
@@ -340,6 +387,7 @@ mod tests {
         let circumstances = Circumstances {
             client: &client,
             session: Some(&session),
+            sub: Some("u"),
             consent: None,
             asked_at: now,
             denied: false,
@@ -372,6 +420,28 @@ mod tests {
     #[test]
     fn a_demand_cannot_be_declined() {
         assert_eq!(next(&request(&[], Prompt::AsNeeded), ACR_PASSWORD, DEMANDED, true), Decision::Enrol);
+    }
+
+    #[test]
+    fn an_essential_acr_is_met_or_the_answer_is_an_error() {
+        let insist =
+            |values: &[&str]| AuthorizationRequest { essential_acr: true, ..request(values, Prompt::AsNeeded) };
+        let unmet = |decision| matches!(decision, Decision::Refuse(ErrorCode::UnmetAuthenticationRequirements, _));
+        let gold = insist(&["urn:example:gold"]);
+        assert!(unmet(next(&gold, ACR_SECOND_FACTOR, ENROLLED, false)));
+        let strong = insist(&[ACR_SECOND_FACTOR]);
+        assert_eq!(next(&strong, ACR_PASSWORD, ENROLLED, false), Decision::SecondFactor);
+        assert_eq!(next(&strong, ACR_PASSWORD, WITHOUT, false), Decision::Enrol);
+        assert!(unmet(next(&strong, ACR_PASSWORD, WITHOUT, true)), "who declines cannot be strong");
+        assert_eq!(next(&strong, ACR_SECOND_FACTOR, ENROLLED, false), Decision::Issue);
+        let either = insist(&[ACR_SECOND_FACTOR, ACR_PASSWORD]);
+        assert_eq!(next(&either, ACR_PASSWORD, WITHOUT, true), Decision::Issue);
+        // A sign-in with two factors is one with a password.
+        let weak = insist(&[ACR_PASSWORD]);
+        assert_eq!(next(&weak, ACR_SECOND_FACTOR, ENROLLED, false), Decision::Issue);
+        assert_eq!(weak.answered_acr(ACR_SECOND_FACTOR), ACR_PASSWORD);
+        assert_eq!(either.answered_acr(ACR_SECOND_FACTOR), ACR_SECOND_FACTOR);
+        assert_eq!(request(&[ACR_PASSWORD], Prompt::AsNeeded).answered_acr(ACR_SECOND_FACTOR), ACR_SECOND_FACTOR);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use countersign_types::{ClientId, Confirmation, GrantId, ScopeSet, SessionId, UserId};
 
-use super::{api::OFFLINE_ACCESS, session::Session};
+use super::{api::OFFLINE_ACCESS, authorization::AuthorizationRequest, claims::ClaimsRequest, session::Session};
 
 /// What a client may do, and for whom.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub enum Subject {
     /// Its own (RFC 6749 §4.4).
     Client,
     /// A person's.
-    Person(PersonGrant),
+    Person(Box<PersonGrant>),
 }
 
 /// What a person granted at one sign-in.
@@ -42,6 +42,8 @@ pub struct PersonGrant {
     pub acr: String,
     /// By what means.
     pub amr: Vec<String>,
+    /// What the client asked for by name (OpenID Connect Core §5.5).
+    pub claims: ClaimsRequest,
     /// When it was granted.
     pub created_at: DateTime<Utc>,
     /// When it ends, however often it is refreshed.
@@ -49,15 +51,21 @@ pub struct PersonGrant {
 }
 
 impl PersonGrant {
-    /// A new grant on a session.
-    pub fn on(session: &Session, id: GrantId, now: DateTime<Utc>, ends_at: DateTime<Utc>) -> Self {
+    /// A new grant on a session, of what this request asks for.
+    pub fn on(
+        session: &Session,
+        request: &AuthorizationRequest,
+        id: GrantId,
+        (now, ends_at): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Self {
         Self {
             id,
             user: session.user.clone(),
             session: session.id.clone(),
             auth_time: session.auth_time,
-            acr: session.acr.clone(),
+            acr: request.answered_acr(&session.acr).to_owned(),
             amr: session.amr.clone(),
+            claims: request.claims.clone(),
             created_at: now,
             ends_at,
         }

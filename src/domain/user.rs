@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 use url::Host;
 
+use super::claims::is_attribute;
+
 /// A person with an account.
 #[derive(Clone)]
 pub struct User {
@@ -143,7 +145,7 @@ pub enum ClaimType {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimError {
     /// No such claim can be set.
-    #[error("\"{0}\" is not a claim that can be set; known are: {known}", known = SETTABLE_CLAIMS.map(|(name, _)| name).join(", "))]
+    #[error("\"{0}\" is not a claim that can be set; known are: {known}, groups, attributes.NAME, and texts in a language as name#de", known = SETTABLE_CLAIMS.map(|(name, _)| name).join(", "))]
     Unknown(String),
     /// The value is of another type.
     #[error("{0} must be {1}")]
@@ -153,38 +155,103 @@ pub enum ClaimError {
 /// One claim and the value it is to have.
 #[derive(Clone, Debug)]
 pub struct ClaimChange {
-    /// The claim, one of [`SETTABLE_CLAIMS`].
-    pub name: &'static str,
+    claim: Claim,
     /// None takes it away.
     value: Option<Value>,
+}
+
+/// What of an account can be set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Claim {
+    /// One of [`SETTABLE_CLAIMS`].
+    Standard(&'static str),
+    /// One of them that is text, in one language (OpenID Connect Core §5.2): `name#de`.
+    InLanguage(String),
+    /// The groups that the person is in.
+    Groups,
+    /// What the operator keeps of the person beside.
+    Attribute(String),
 }
 
 impl ClaimChange {
     /// A known claim with a value of its type; an empty value takes it away, which a mail address never is.
     pub fn parse(name: &str, value: &str) -> Result<Self, ClaimError> {
-        let (name, kind) = SETTABLE_CLAIMS
-            .iter()
-            .find(|(known, _)| *known == name)
-            .ok_or_else(|| ClaimError::Unknown(name.chars().take(60).collect()))?;
+        if name == "groups" {
+            let groups: BTreeSet<&str> = value.split(',').filter(|group| !group.is_empty()).collect();
+            if !groups.iter().all(|group| is_role(group)) {
+                return Err(ClaimError::Value(
+                    name.to_owned(),
+                    "groups of up to 64 ASCII characters without spaces, with commas between",
+                ));
+            }
+            let value = (!groups.is_empty()).then(|| groups.into_iter().collect::<Vec<_>>().into());
+            return Ok(Self { claim: Claim::Groups, value });
+        }
+        if let Some(attribute) = name.strip_prefix("attributes.").filter(|name| is_attribute(name)) {
+            return Ok(Self { claim: Claim::Attribute(attribute.to_owned()), value: text(name, value)? });
+        }
+        let unknown = || ClaimError::Unknown(name.chars().take(60).collect());
+        let (plain, language) = name.split_once('#').map_or((name, None), |(plain, language)| (plain, Some(language)));
+        let (name, kind) = SETTABLE_CLAIMS.iter().find(|(known, _)| *known == plain).ok_or_else(unknown)?;
+        if let Some(language) = language {
+            let is_text = *kind == ClaimType::Text && !name.contains('.') && !name.starts_with("phone");
+            let language = canonical_language(language).filter(|_| is_text).ok_or_else(unknown)?;
+            return Ok(Self { claim: Claim::InLanguage(format!("{name}#{language}")), value: text(name, value)? });
+        }
         let wrong = |expected| ClaimError::Value((*name).to_owned(), expected);
         let value = match kind {
             ClaimType::Email => Some(parse_email(value).map_err(|_| wrong("a mail address"))?.into()),
-            ClaimType::Flag | ClaimType::Link | ClaimType::Text if value.is_empty() => None,
+            ClaimType::Flag | ClaimType::Link if value.is_empty() => None,
             ClaimType::Flag => Some(Value::Bool(value.parse().map_err(|_| wrong("true or false"))?)),
             ClaimType::Link => {
                 value.parse::<super::client::WebLink>().map_err(|_| wrong("an https URL"))?;
                 Some(value.into())
             }
-            ClaimType::Text => {
-                if value.chars().count() > 1_000 || value.contains('\0') {
-                    return Err(wrong("text of at most 1,000 characters"));
-                }
-                Some(value.into())
-            }
+            ClaimType::Text => text(name, value)?,
         };
-        Ok(Self { name, value })
+        Ok(Self { claim: Claim::Standard(name), value })
+    }
+
+    /// The claim, as it was named.
+    pub fn name(&self) -> String {
+        match &self.claim {
+            Claim::Standard(name) => (*name).to_owned(),
+            Claim::InLanguage(name) => name.clone(),
+            Claim::Groups => "groups".to_owned(),
+            Claim::Attribute(name) => format!("attributes.{name}"),
+        }
     }
 }
+
+fn text(name: &str, value: &str) -> Result<Option<Value>, ClaimError> {
+    if value.chars().count() > 1_000 || value.contains('\0') {
+        return Err(ClaimError::Value(name.to_owned(), "text of at most 1,000 characters"));
+    }
+    Ok((!value.is_empty()).then(|| value.into()))
+}
+
+/// A language tag (RFC 5646 §2.1) in the letter case that §2.1.1 recommends.
+fn canonical_language(tag: &str) -> Option<String> {
+    let mut parts = tag.split('-');
+    let language =
+        parts.next().filter(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphabetic()))?;
+    let mut canonical = language.to_ascii_lowercase();
+    for part in parts {
+        if !(1..=8).contains(&part.len()) || !part.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return None;
+        }
+        let part = match part.len() {
+            2 => part.to_ascii_uppercase(),
+            4 => part.get(..1)?.to_ascii_uppercase() + &part.get(1..)?.to_ascii_lowercase(),
+            _ => part.to_ascii_lowercase(),
+        };
+        canonical = format!("{canonical}-{part}");
+    }
+    (canonical.len() <= 35).then_some(canonical)
+}
+
+/// What stands beside the standard claims in an account, and belongs to no standard scope.
+const APART: [&str; 5] = ["address", "phone_number", "phone_number_verified", "groups", "attributes"];
 
 impl User {
     /// Sets one claim; an empty value takes it away.
@@ -194,7 +261,13 @@ impl User {
     }
 
     /// Sets one claim, or takes it away.
-    pub fn change(&mut self, ClaimChange { name, value }: ClaimChange) {
+    pub fn change(&mut self, ClaimChange { claim, value }: ClaimChange) {
+        let name = match claim {
+            Claim::Standard(name) => name,
+            Claim::InLanguage(name) => return set(&mut self.claims, &name, value),
+            Claim::Groups => return set(&mut self.claims, "groups", value),
+            Claim::Attribute(name) => return self.set_part("attributes", &name, value),
+        };
         match (name, name.strip_prefix("address.")) {
             ("email", _) => {
                 if let Some(Value::String(email)) = value {
@@ -203,17 +276,33 @@ impl User {
                 }
             }
             ("email_verified", _) => self.email_verified = value == Some(Value::Bool(true)),
-            (_, Some(part)) => {
-                let address = self.claims.entry("address").or_insert_with(|| Value::Object(Map::new()));
-                if let Value::Object(address) = address {
-                    set(address, part, value);
-                }
-                if self.claims.get("address").and_then(Value::as_object).is_some_and(Map::is_empty) {
-                    self.claims.remove("address");
-                }
-            }
+            (_, Some(part)) => self.set_part("address", part, value),
             (_, None) => set(&mut self.claims, name, value),
         }
+    }
+
+    /// Sets a member of a claim that is an object; without members there is none.
+    fn set_part(&mut self, claim: &str, part: &str, value: Option<Value>) {
+        let object = self.claims.entry(claim).or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(object) = object {
+            set(object, part, value);
+        }
+        if self.claims.get(claim).and_then(Value::as_object).is_some_and(Map::is_empty) {
+            self.claims.remove(claim);
+        }
+    }
+
+    /// A claim in a language (OpenID Connect Core §5.2): of those whose tag is this one or a narrower one, the first.
+    pub fn in_language(&self, claim: &str, language: &str) -> Option<(&str, &Value)> {
+        let fits = |tag: &str| {
+            let (tag, language) = (tag.to_ascii_lowercase(), language.to_ascii_lowercase());
+            tag == language || tag.strip_prefix(&language).is_some_and(|rest| rest.starts_with('-'))
+        };
+        let mut tagged = self
+            .claims
+            .iter()
+            .filter(|(name, _)| name.split_once('#').is_some_and(|(plain, tag)| plain == claim && fits(tag)));
+        tagged.next().map(|(name, value)| (name.as_str(), value))
     }
 
     /// The claims that these scopes open (OpenID Connect Core §5.4), without `sub`.
@@ -221,7 +310,7 @@ impl User {
         let mut claims = Map::new();
         if scope.contains("profile") {
             for (name, value) in &self.claims {
-                if !matches!(name.as_str(), "address" | "phone_number" | "phone_number_verified") {
+                if !APART.contains(&name.as_str()) && !name.contains('#') {
                     claims.insert(name.clone(), value.clone());
                 }
             }
@@ -258,9 +347,9 @@ impl User {
 
 fn set(claims: &mut Map<String, Value>, name: &str, value: Option<Value>) {
     match value {
-        Some(value) => claims.insert(name.to_owned(), value),
-        None => claims.remove(name),
-    };
+        Some(value) => drop(claims.insert(name.to_owned(), value)),
+        None => drop(claims.remove(name)),
+    }
 }
 
 #[cfg(test)]
@@ -313,6 +402,40 @@ pub(super) mod tests {
         }
         assert!(user.set_claim("picture", "javascript:alert(1)").is_err());
         assert!(user.set_claim("email_verified", "yes").is_err());
+    }
+
+    #[test]
+    fn texts_can_be_set_in_a_language() {
+        let mut user = ada();
+        user.set_claim("name#DE-latn-ch", "Ada von L").unwrap();
+        assert_eq!(user.claims.keys().collect::<Vec<_>>(), ["name#de-Latn-CH"]);
+        for claim in [
+            "email#de",
+            "phone_number#de",
+            "address.country#de",
+            "picture#de",
+            "name#",
+            "name#d",
+            "name#de#fr",
+            "name#de-",
+        ] {
+            assert!(matches!(user.set_claim(claim, "x"), Err(ClaimError::Unknown(_))), "{claim}");
+        }
+        user.set_claim("name#de-latn-CH", "").unwrap();
+        assert!(user.claims.is_empty());
+    }
+
+    #[test]
+    fn groups_and_attributes_are_the_operators_own() {
+        let mut user = ada();
+        user.set_claim("groups", "staff,,poets,staff").unwrap();
+        user.set_claim("attributes.department", "Engines").unwrap();
+        assert_eq!(user.claims["groups"], serde_json::json!(["poets", "staff"]));
+        assert_eq!(claims(&user, "openid profile email address phone").get("groups"), None);
+        assert!(user.set_claim("groups", "a b").is_err() && user.set_claim("attributes.a b", "x").is_err());
+        user.set_claim("groups", "").unwrap();
+        user.set_claim("attributes.department", "").unwrap();
+        assert!(user.claims.is_empty());
     }
 
     #[test]

@@ -93,6 +93,22 @@ impl Parameters {
         Ok(Self(parameters))
     }
 
+    /// All of them, in their order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// With those of `others` whose name is not among these.
+    #[must_use]
+    pub fn chain_missing(mut self, others: impl IntoIterator<Item = (String, String)>) -> Self {
+        for (name, value) in others {
+            if !self.has(&name) {
+                self.0.push((name, value));
+            }
+        }
+        self
+    }
+
     /// The value of a parameter. One that is empty counts as absent (RFC 6749 §3.1); of several the first is meant.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0
@@ -130,6 +146,13 @@ impl Parameters {
     /// Form-encoded again.
     pub fn encode(&self) -> String {
         url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
+    }
+}
+
+/// Of pairs that were read elsewhere.
+impl FromIterator<(String, String)> for Parameters {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     app::{App, Issuer},
-    jose::rotation,
+    jose::{encryption, rotation},
 };
 
 mod errand;
@@ -91,10 +91,11 @@ async fn seal_audit_trail(app: Arc<App>) {
 }
 
 async fn rotate_keys(app: &App, issuer: &Issuer) {
-    let algorithms = &app.settings.keys.algorithms;
-    let maintained = rotation::maintain(&app.store, issuer.keyring.lifetimes(), algorithms, &app.clock).await;
+    let (algorithms, lifetimes) = (&app.settings.keys.algorithms, issuer.keyring.lifetimes());
+    let signing = rotation::maintain(&app.store, lifetimes, algorithms, &app.clock).await;
+    let maintained = signing.and(encryption::maintain(&app.store, lifetimes, &app.clock).await);
     if let Err(error) = maintained {
-        tracing::warn!(%error, "signing keys could not be looked after; the next round tries again");
+        tracing::warn!(%error, "keys could not be looked after; the next round tries again");
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::body::Bytes;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
+use countersign_jose::{DecryptionKey, PublicJwk};
 use openssl::sha::sha256;
 use serde_json::json;
 
@@ -21,9 +22,16 @@ pub struct Jwks {
 }
 
 impl Jwks {
-    pub(super) fn of(keys: &[Key], lifetimes: &KeyLifetimes, now: DateTime<Utc>) -> Self {
+    pub(super) fn of(keys: &[Key], decryption: &[DecryptionKey], lifetimes: &KeyLifetimes, now: DateTime<Utc>) -> Self {
         let public = keys.iter().filter(|key| key.times.state(lifetimes, now).is_public());
-        let body = json!({ "keys": public.map(|key| key.public.to_value()).collect::<Vec<_>>() }).to_string();
+        // Of those to encrypt with, the newest of each algorithm alone.
+        let is_newest = |at: usize, key: &DecryptionKey| {
+            !decryption.iter().take(at).any(|newer| newer.algorithm() == key.algorithm())
+        };
+        let to_encrypt_with = decryption.iter().enumerate().filter(|(at, key)| is_newest(*at, key));
+        let to_encrypt_with = to_encrypt_with.filter_map(|(_, key)| key.public_jwk());
+        let published = public.map(|key| &key.public).chain(to_encrypt_with).map(PublicJwk::to_value);
+        let body = json!({ "keys": published.collect::<Vec<_>>() }).to_string();
         let hash = sha256(body.as_bytes());
         let leaves = |key: &Key| key.times.retired_at.map(|at| at + lifetimes.token + lifetimes.jwks_cache);
         let next = keys.iter().filter_map(leaves).filter(|leaves| *leaves > now).min();

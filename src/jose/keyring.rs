@@ -6,12 +6,12 @@ use std::sync::{
 };
 
 use chrono::{DateTime, Utc};
-use countersign_jose::{Algorithm, KeyError, PrivateKey, PublicJwk, Signer, Verifier};
+use countersign_jose::{Algorithm, DecryptionKey, KeyError, PrivateKey, PublicJwk, Signer, Verifier, decrypt};
 
 use super::jwks::Jwks;
 use crate::{
     domain::key::{KeyLifetimes, KeyState, KeyTimes},
-    store::{Store, StoreError, signing_key},
+    store::{Store, StoreError, encryption_key, signing_key},
 };
 
 /// Why the keys cannot be used.
@@ -30,6 +30,11 @@ pub enum KeyringError {
     },
 }
 
+/// It was not encrypted for us, or changed since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not encrypted by a key of ours")]
+pub struct Undecryptable;
+
 /// A key, ready to use.
 #[derive(Debug)]
 pub(super) struct Key {
@@ -44,6 +49,8 @@ pub(super) struct Key {
 struct Loaded {
     /// The first to sign first.
     keys: Vec<Key>,
+    /// For what is encrypted for us; the newest first.
+    decryption: Vec<DecryptionKey>,
     jwks: Jwks,
 }
 
@@ -69,7 +76,10 @@ impl Keyring {
 
     /// Reads the keys anew.
     pub async fn load(&self, store: &Store, now: DateTime<Utc>) -> Result<(), KeyringError> {
-        let stored = signing_key::all(&mut store.read().await?).await?;
+        let mut tx = store.read().await?;
+        let stored = signing_key::all(&mut tx).await?;
+        let for_encryption = encryption_key::all(&mut tx).await?;
+        drop(tx);
         let mut keys = Vec::with_capacity(stored.len());
         for stored in stored {
             let build = || {
@@ -81,8 +91,15 @@ impl Keyring {
             };
             keys.push(build().map_err(|source| KeyringError::Key { kid: stored.kid.clone(), source })?);
         }
-        let jwks = Jwks::of(&keys, &self.lifetimes, now);
-        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Loaded { keys, jwks });
+        let mut decryption = Vec::with_capacity(for_encryption.len());
+        for stored in for_encryption {
+            // One of an algorithm that another version knows is let be.
+            let Ok(algorithm) = stored.algorithm.parse() else { continue };
+            let key = DecryptionKey::from_jwk_bytes(algorithm, &stored.private_jwk);
+            decryption.push(key.map_err(|source| KeyringError::Key { kid: stored.kid.clone(), source })?);
+        }
+        let jwks = Jwks::of(&keys, &decryption, &self.lifetimes, now);
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Loaded { keys, decryption, jwks });
         Ok(())
     }
 
@@ -132,10 +149,24 @@ impl Keyring {
         self.loaded().keys.iter().find(is_public).map(|key| verify(&key.verifier))
     }
 
+    /// What a JWE holds that was encrypted for us; `None` if this is not even of the form of one.
+    pub fn decrypt(&self, token: &str) -> Option<Result<String, Undecryptable>> {
+        if token.split('.').count() != 5 {
+            return None;
+        }
+        let loaded = self.loaded();
+        let opened = loaded.decryption.iter().find_map(|key| decrypt(token, key).ok());
+        Some(opened.and_then(|opened| String::from_utf8(opened).ok()).ok_or(Undecryptable))
+    }
+
     /// What others see of the keys at this time.
     pub fn jwks(&self, now: DateTime<Utc>) -> Jwks {
         let loaded = self.loaded();
-        if loaded.jwks.is_current(now) { loaded.jwks.clone() } else { Jwks::of(&loaded.keys, &self.lifetimes, now) }
+        if loaded.jwks.is_current(now) {
+            loaded.jwks.clone()
+        } else {
+            Jwks::of(&loaded.keys, &loaded.decryption, &self.lifetimes, now)
+        }
     }
 
     /// The times of all keys, the first to sign first.

@@ -1,5 +1,6 @@
 //! Our own keys: which one signs, which ones others may see, and what was signed with them.
 
+pub mod encryption;
 mod jwks;
 mod keyring;
 pub mod rotation;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use countersign_jose::{JwsError, Unverified};
-use countersign_types::{AccessTokenClaims, ClientId, IdTokenClaims, SessionId, UserId, claims};
+use countersign_types::{AccessTokenClaims, ClientId, IdTokenClaims, SessionId, claims};
 
 use super::Keyring;
 
@@ -58,12 +58,12 @@ pub struct HintError;
 /// What an ID token of ours says when it comes back as a hint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hint {
-    /// The person.
-    pub user: UserId,
+    /// The person, by the name that the client knows.
+    pub sub: String,
     /// The client that it was issued to.
     pub client: ClientId,
-    /// The session it was issued in.
-    pub session: SessionId,
+    /// The session it was issued in, by the name that the client knows.
+    pub sid: SessionId,
 }
 
 /// Reads an `id_token_hint`. One that has expired is fine (OpenID Connect RP-Initiated Logout §4).
@@ -78,5 +78,5 @@ pub fn verify_hint(token: &str, keyring: &Keyring, issuer: &str, now: DateTime<U
     if claims.iss != issuer {
         return Err(HintError);
     }
-    Ok(Hint { user: UserId::new(claims.sub), client: claims.azp, session: claims.sid })
+    Ok(Hint { sub: claims.sub, client: claims.azp, sid: claims.sid })
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
-use countersign_types::{AccessTokenClaims, UserId};
+use countersign_types::AccessTokenClaims;
 
 use crate::{
     app::{App, Issuer},
-    domain::{client::Client, user::User},
+    domain::{claims::ClaimsRequest, client::Client, user::User},
     http::form::Parameters,
     jose::{Verified, verify_access_token},
-    store::{StoreError, account, revocation},
+    store::{StoreError, account, person_grant, revocation},
 };
 
 /// Why no token can be read from a request.
@@ -60,7 +60,15 @@ pub(super) fn read<'a>(headers: &'a HeaderMap, form: &'a Parameters) -> Result<(
 pub(super) struct LiveToken {
     pub(super) claims: AccessTokenClaims,
     pub(super) client: Arc<Client>,
-    pub(super) user: Option<User>,
+    pub(super) person: Option<BearerOf>,
+}
+
+/// The person behind a token.
+#[derive(Debug)]
+pub(super) struct BearerOf {
+    pub(super) user: User,
+    /// What the client asked for by name.
+    pub(super) claims: ClaimsRequest,
 }
 
 /// A token that opens nothing, with its client where our signature on it still tells whose it was.
@@ -84,15 +92,19 @@ pub(super) async fn find(app: &App, issuer: &Issuer, token: &str) -> Result<Resu
         return dead(client);
     }
     let mut tx = app.store.read().await?;
-    if revocation::is_revoked(&mut tx, &claims).await? {
-        return dead(client);
-    }
-    let user = match claims.gid {
-        None => None,
-        Some(_) => match account::find(&mut tx, &UserId::new(&claims.sub)).await? {
-            Some(user) if user.enabled => Some(user),
-            _ => return dead(client),
-        },
+    let Some(grant) = &claims.gid else {
+        return if revocation::is_revoked(&mut tx, &claims.jti).await? {
+            dead(client)
+        } else {
+            Ok(Ok(LiveToken { claims, client, person: None }))
+        };
     };
-    Ok(Ok(LiveToken { claims, client, user }))
+    let behind = person_grant::behind_token(&mut tx, grant, &claims.jti).await?;
+    let Some(behind) = behind.filter(|behind| !behind.revoked) else { return dead(client) };
+    match account::find(&mut tx, &behind.user).await? {
+        Some(user) if user.enabled => {
+            Ok(Ok(LiveToken { claims, client, person: Some(BearerOf { user, claims: behind.claims }) }))
+        }
+        _ => dead(client),
+    }
 }

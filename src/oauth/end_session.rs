@@ -9,7 +9,7 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use countersign_types::ClientId;
+use countersign_types::{ClientId, SessionId};
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded::Serializer;
 
@@ -43,8 +43,15 @@ struct LogoutRequest {
     /// Who asks, as people know it.
     client_name: Option<String>,
     /// The session that the hint names.
-    session: Option<String>,
+    hinted: Option<Hinted>,
     asked_at: DateTime<Utc>,
+}
+
+/// A session, by the name that a client knows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Hinted {
+    client: ClientId,
+    sid: SessionId,
 }
 
 /// The question whether to sign out.
@@ -68,10 +75,11 @@ enum Decision {
     GoOn,
 }
 
-fn decide(request: &LogoutRequest, session: Option<&Session>) -> Decision {
-    match (session, &request.session) {
+/// `named` is the name by which the hint's client knows the session.
+fn decide(request: &LogoutRequest, session: Option<&Session>, named: Option<&SessionId>) -> Decision {
+    match (session, &request.hinted) {
         (None, _) => Decision::GoOn,
-        (Some(session), Some(hinted)) if session.id.as_str() == hinted => Decision::End,
+        (Some(_), Some(hinted)) if named == Some(&hinted.sid) => Decision::End,
         (Some(_), _) => Decision::Ask,
     }
 }
@@ -90,7 +98,7 @@ pub async fn get(
             Some(sealed) => open(&state.app, sealed)?,
             None => parse(&state.app, &state.issuer, &query).await?,
         };
-        go_on(&state.app, &visitor, frame, &headers, request).await
+        go_on(&state, &visitor, frame, &headers, request).await
     };
     visitor.remember(&state.app, outcome.await)
 }
@@ -150,7 +158,7 @@ async fn parse(app: &App, issuer: &Issuer, parameters: &Parameters) -> Result<Lo
     Ok(LogoutRequest {
         redirect_to,
         client_name: client.map(|client| client.metadata.client_name.clone()),
-        session: hint.map(|hint| hint.session.to_string()),
+        hinted: hint.map(|hint| Hinted { client: hint.client, sid: hint.sid }),
         asked_at: app.clock.now(),
     })
 }
@@ -163,14 +171,20 @@ fn with_state(uri: &str, state: Option<&str>) -> String {
 }
 
 async fn go_on(
-    app: &App,
+    state: &AppState,
     visitor: &Visitor,
     frame: Frame,
     headers: &HeaderMap,
     request: LogoutRequest,
 ) -> Result<Response, ErrorPage> {
+    let app = &*state.app;
     let session = session::present(app, headers).await?;
-    match (decide(&request, session.as_ref()), session) {
+    let client = match &request.hinted {
+        Some(hinted) => app.store.client(&hinted.client).await?,
+        None => None,
+    };
+    let named = client.zip(session.as_ref()).map(|(client, session)| state.issuer.sid(&client, &session.id));
+    match (decide(&request, session.as_ref(), named.as_ref()), session) {
         (Decision::End, Some(session)) => end(app, visitor, &session, &request).await,
         (Decision::Ask, _) => {
             let sealed = seal(app, &request);

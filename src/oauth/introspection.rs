@@ -72,7 +72,7 @@ async fn access_token(
     let Ok(Value::Object(mut answer)) = serde_json::to_value(claims) else { return Ok(None) };
     let token_type = if claims.cnf.is_some() { "DPoP" } else { "Bearer" };
     answer.insert("token_type".to_owned(), token_type.into());
-    if let Some(username) = live.user.as_ref().and_then(|user| user.username.clone()) {
+    if let Some(username) = live.person.as_ref().and_then(|person| person.user.username.clone()) {
         answer.insert("username".to_owned(), username.into());
     }
     Ok(Some(answer))
@@ -96,11 +96,11 @@ async fn refresh_token(
     let expires_at = found.times.idle_until.min(found.times.ends_at);
     let answer = json!({
         "iss": issuer.url,
-        "sub": person.user,
+        "sub": issuer.sub(caller, &person.user),
         "client_id": found.grant.client,
         "scope": found.grant.scope,
         "gid": person.id,
-        "sid": person.session,
+        "sid": issuer.sid(caller, &person.session),
         "exp": expires_at.timestamp(),
     });
     match answer {

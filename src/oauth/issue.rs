@@ -3,22 +3,25 @@
 use chrono::{DateTime, Utc};
 use countersign_jose::Algorithm;
 use countersign_types::{
-    AccessTokenClaims, Audience, Confirmation, IdTokenClaims, ScopeSet, TokenId,
-    claims::{ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE},
+    AccessTokenClaims, Audience, Confirmation, ScopeSet, TokenId,
+    claims::{ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, IdTokenClaims as WireClaims},
 };
 use openssl::sha::{sha256, sha384, sha512};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::error::OAuthError;
+use super::{error::OAuthError, lock::Lock};
 use crate::{
     app::{App, Issuer},
     domain::{
         api::{Apis, OPENID},
+        claims::{ClaimMap, ClaimsRequest},
         client::Client,
         grant::{Grant, PersonGrant},
         token::Secret,
+        user::User,
     },
+    store::{StoreError, account},
 };
 
 /// What is to be minted.
@@ -35,10 +38,41 @@ pub(super) struct Order<'a> {
     pub(super) roles: Vec<String>,
     /// What the ID token says about the person, beside who they are.
     pub(super) person: Map<String, Value>,
+    /// What the ID token is encrypted by.
+    pub(super) lock: Option<Lock>,
     /// What the access token is bound to; `None` for a bearer token.
     pub(super) confirmation: Option<Confirmation>,
     /// When the access token must end at the latest: it never outlives what it hangs on.
     pub(super) ends_by: Option<DateTime<Utc>>,
+}
+
+/// What an ID token may say about a person.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IdTokenClaims<'a> {
+    pub(super) user: &'a User,
+    pub(super) client: &'a Client,
+    pub(super) asked: &'a ClaimsRequest,
+}
+
+impl IdTokenClaims<'_> {
+    /// What was asked for by name (OpenID Connect Core §5.5); and what scopes open, where there is no access token to get it from
+    /// userinfo (§5.4).
+    pub(super) fn told(self, map: &ClaimMap, scope: Option<&ScopeSet>) -> Map<String, Value> {
+        let by_scope = scope.map(|scope| map.of(self.user, scope, &self.asked.locales)).unwrap_or_default();
+        let by_name = map.pick(self.user, &self.asked.id_token, &self.client.metadata.scope);
+        by_scope.into_iter().chain(by_name).collect()
+    }
+
+    /// The same for a grant by which tokens are got at the token endpoint. The person is looked up if there is anything to tell alone.
+    pub(super) async fn of_grant(app: &App, client: &Client, grant: &Grant) -> Result<Map<String, Value>, StoreError> {
+        let Some(person) = grant.person().filter(|person| !person.claims.id_token.is_empty()) else {
+            return Ok(Map::new());
+        };
+        let user = account::find(&mut app.store.read().await?, &person.user).await?;
+        let told =
+            |user: User| IdTokenClaims { user: &user, client, asked: &person.claims }.told(&app.settings.scopes, None);
+        Ok(user.map(told).unwrap_or_default())
+    }
 }
 
 /// An access token, and what is said beside it (RFC 6749 §5.1).
@@ -132,11 +166,25 @@ impl Mint<'_> {
         let Some(person) = order.grant.person().filter(|_| order.scope.contains(OPENID)) else { return Ok(None) };
         let expires_at = self.now + self.app.settings.lifetimes.id_token;
         let claims = id_token(self.issuer, order, person, beside, (self.now, expires_at));
-        self.sign(order.client.id_token_algorithm(), ID_TOKEN_TYPE, &claims).map(Some)
+        let signed = self.sign(order.client.id_token_algorithm(), ID_TOKEN_TYPE, &claims)?;
+        match &order.lock {
+            Some(lock) => lock.close(&signed, Some("JWT")).map(Some),
+            None => Ok(Some(signed)),
+        }
     }
 
     fn sign(self, algorithm: Algorithm, typ: &str, claims: &impl Serialize) -> Result<String, OAuthError> {
-        match self.issuer.keyring.sign_with(algorithm, self.now, |signer| signer.sign(typ, claims)) {
+        Self::sign_for(self.issuer, (algorithm, self.now), typ, claims)
+    }
+
+    /// Signs what is no token: userinfo.
+    pub(super) fn sign_for(
+        issuer: &Issuer,
+        (algorithm, now): (Algorithm, DateTime<Utc>),
+        typ: &str,
+        claims: &impl Serialize,
+    ) -> Result<String, OAuthError> {
+        match issuer.keyring.sign_with(algorithm, now, |signer| signer.sign(typ, claims)) {
             Some(Ok(token)) => Ok(token),
             Some(Err(error)) => Err(OAuthError::broken(&error)),
             None => {
@@ -167,7 +215,7 @@ fn access_token(
     let person = grant.person();
     AccessTokenClaims {
         iss: issuer.url.clone(),
-        sub: person.map_or_else(|| grant.client.to_string(), |person| person.user.to_string()),
+        sub: person.map_or_else(|| grant.client.to_string(), |person| issuer.sub(order.client, &person.user)),
         aud: apis.audience(&order.scope, &issuer.url),
         exp: expires_at.timestamp(),
         iat: now.timestamp(),
@@ -175,7 +223,7 @@ fn access_token(
         client_id: grant.client.clone(),
         scope: order.scope.clone(),
         gid: person.map(|person| person.id.clone()),
-        sid: person.map(|person| person.session.clone()),
+        sid: person.map(|person| issuer.sid(order.client, &person.session)),
         auth_time: person.map(|person| person.auth_time.timestamp()),
         acr: person.map(|person| person.acr.clone()),
         amr: person.map(|person| person.amr.clone()).unwrap_or_default(),
@@ -192,12 +240,12 @@ fn id_token(
     person: &PersonGrant,
     beside: Beside<'_>,
     (now, expires_at): (DateTime<Utc>, DateTime<Utc>),
-) -> IdTokenClaims {
+) -> WireClaims {
     let client = &order.grant.client;
     let hash = |text| half_hash(order.client.id_token_algorithm(), text);
-    IdTokenClaims {
+    WireClaims {
         iss: issuer.url.clone(),
-        sub: person.user.to_string(),
+        sub: issuer.sub(order.client, &person.user),
         aud: Audience::from_iter([client.to_string()]),
         exp: expires_at.timestamp(),
         iat: now.timestamp(),
@@ -207,7 +255,7 @@ fn id_token(
         c_hash: beside.code.map(hash),
         acr: person.acr.clone(),
         amr: person.amr.clone(),
-        sid: person.session.clone(),
+        sid: issuer.sid(order.client, &person.session),
         azp: client.clone(),
         person: order.person.clone(),
     }

@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use countersign_jose::{ContentEncryption, KeyManagement};
 use countersign_types::{
     GrantType, ResponseType,
     vocabulary::{ACR_PASSWORD, ACR_SECOND_FACTOR},
@@ -16,10 +17,10 @@ use countersign_types::{
 use openssl::sha::sha256;
 use serde_json::{Value, json};
 
-use super::{client_auth, dpop, error::OAuthError};
+use super::{authorize::REQUEST_OBJECT_ALGORITHMS, client_auth, dpop, error::OAuthError};
 use crate::{
     app::{App, Issuer},
-    domain::{api::Apis, authorization::Prompt, user::SETTABLE_CLAIMS},
+    domain::{api::Apis, authorization::Prompt, client::SubjectType, user::SETTABLE_CLAIMS},
     http::state::AppState,
     text::Language,
 };
@@ -64,6 +65,7 @@ fn metadata(app: &App, issuer: &str, apis: &Apis) -> Value {
             .into_iter()
             .chain(claims)
             .chain(["address", "updated_at"])
+            .chain(app.settings.scopes.names())
             .collect();
     let auth_methods: Vec<&str> = client_auth::METHODS.iter().map(|method| method.as_str()).collect();
     let confidential: Vec<&str> = auth_methods.iter().copied().filter(|method| *method != "none").collect();
@@ -81,8 +83,13 @@ fn metadata(app: &App, issuer: &str, apis: &Apis) -> Value {
         "response_modes_supported": ["query", "fragment", "form_post"],
         "grant_types_supported": GrantType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "acr_values_supported": [ACR_PASSWORD, ACR_SECOND_FACTOR],
-        "subject_types_supported": ["public"],
+        "subject_types_supported": SubjectType::ALL.map(SubjectType::as_str),
         "id_token_signing_alg_values_supported": names(&app.settings.keys.algorithms),
+        "id_token_encryption_alg_values_supported": KeyManagement::ASYMMETRIC.map(KeyManagement::name),
+        "id_token_encryption_enc_values_supported": ContentEncryption::ALL.map(ContentEncryption::name),
+        "userinfo_signing_alg_values_supported": names(&app.settings.keys.algorithms),
+        "userinfo_encryption_alg_values_supported": KeyManagement::ASYMMETRIC.map(KeyManagement::name),
+        "userinfo_encryption_enc_values_supported": ContentEncryption::ALL.map(ContentEncryption::name),
         "token_endpoint_auth_methods_supported": auth_methods,
         "token_endpoint_auth_signing_alg_values_supported": names(&client_auth::ASSERTION_ALGORITHMS),
         "introspection_endpoint_auth_methods_supported": confidential,
@@ -92,9 +99,14 @@ fn metadata(app: &App, issuer: &str, apis: &Apis) -> Value {
         "code_challenge_methods_supported": ["S256"],
         "claim_types_supported": ["normal"],
         "claims_supported": claims,
-        "claims_parameter_supported": false,
-        "request_parameter_supported": false,
-        "request_uri_parameter_supported": false,
+        "claims_parameter_supported": true,
+        "request_parameter_supported": true,
+        "request_uri_parameter_supported": true,
+        "require_request_uri_registration": true,
+        "request_object_signing_alg_values_supported":
+            names(&REQUEST_OBJECT_ALGORITHMS).into_iter().chain(["none"]).collect::<Vec<_>>(),
+        "request_object_encryption_alg_values_supported": KeyManagement::ASYMMETRIC.map(KeyManagement::name),
+        "request_object_encryption_enc_values_supported": ContentEncryption::ALL.map(ContentEncryption::name),
         "dpop_signing_alg_values_supported": dpop::ALGORITHMS,
         "prompt_values_supported": Prompt::supported(app.is_sign_up_open()).collect::<Vec<_>>(),
         "authorization_response_iss_parameter_supported": true,

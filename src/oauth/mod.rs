@@ -11,6 +11,7 @@ mod error;
 mod grant;
 pub mod introspection;
 mod issue;
+mod lock;
 mod machine;
 pub mod metadata;
 pub mod revocation;

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
-use countersign_types::{AccessTokenClaims, ErrorCode, UserId};
+use countersign_types::{AccessTokenClaims, ErrorCode};
 
 use super::{
     entry::{Entry, enter},
@@ -23,7 +23,7 @@ use crate::{
     http::{cors, form::Form, state::AppState, visitor::Caller},
     jose::{Verified, verify_access_token},
     login::Device,
-    store::{audit, refresh_token, revocation},
+    store::{audit, person_grant, refresh_token, revocation},
 };
 
 const FOREIGN: &str = "the token was issued to another client";
@@ -70,10 +70,13 @@ async fn revoke_access_token(
     let mut entry = AuditEntry::new(Event::TokenRevoked { token: Some(claims.jti.clone()) })
         .client(&client.id)
         .personal(device.personal());
-    if let Some(grant) = &claims.gid {
-        entry = entry.user(&UserId::new(&claims.sub)).grant(grant);
-    }
     let mut tx = app.store.write().await?;
+    if let Some(grant) = &claims.gid {
+        entry = entry.grant(grant);
+        if let Some(behind) = person_grant::behind_token(&mut tx, grant, &claims.jti).await? {
+            entry = entry.user(&behind.user);
+        }
+    }
     revocation::revoke(&mut tx, revocation::Revoked::Token(&claims.jti), now, until).await?;
     audit::record(&mut tx, &entry, now).await?;
     Ok(tx.commit().await?)

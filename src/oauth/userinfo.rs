@@ -8,16 +8,19 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use countersign_types::{AccessTokenClaims, ErrorCode};
+use countersign_types::{AccessTokenClaims, ErrorCode, claims::ID_TOKEN_TYPE};
+use serde_json::Value;
 
 use super::{
-    bearer::{self, LiveToken, Presentation, Scheme},
+    bearer::{self, BearerOf, LiveToken, Presentation, Scheme},
     dpop::{self, At},
     entry::too_many,
     error::{OAuthError, no_store},
+    issue::Mint,
+    lock::Lock,
 };
 use crate::{
-    domain::{api::OPENID, client::Client, rate::Endpoint, user::User},
+    domain::{api::OPENID, client::Client, rate::Endpoint},
     http::{
         cors,
         form::{Form, FormError, Parameters},
@@ -121,13 +124,42 @@ async fn answer(
     let cors = cors::answer(&state.app, headers, client_of(&found).map(|client| &**client));
     let nonce = dpop::next_nonce(&state.app, headers);
     match found {
-        Ok((token, user)) => {
-            let mut claims = user.claims_for(&token.claims.scope);
-            claims.insert("sub".to_owned(), token.claims.sub.clone().into());
-            (no_store(), cors, rate, nonce, Json(claims)).into_response()
-        }
+        Ok((token, person)) => match tell(state, &token, &person).await {
+            Ok(told) => (no_store(), cors, rate, nonce, told).into_response(),
+            Err(error) => (cors, rate, nonce, error).into_response(),
+        },
         Err((error, _)) => (cors, rate, nonce, error).into_response(),
     }
+}
+
+/// What the client gets to know: as JSON, or signed or encrypted as it registered (OpenID Connect Core §5.3.2).
+async fn tell(state: &AppState, token: &LiveToken, person: &BearerOf) -> Result<Response, OAuthError> {
+    let (app, issuer, client) = (&*state.app, &*state.issuer, &token.client);
+    let BearerOf { user, claims: asked } = person;
+    let map = &app.settings.scopes;
+    let mut claims = map.of(user, &token.claims.scope, &asked.locales);
+    claims.extend(map.pick(user, &asked.userinfo, &client.metadata.scope));
+    claims.insert("sub".to_owned(), token.claims.sub.clone().into());
+    let lock = Lock::for_userinfo(app, client).await?;
+    let Some(algorithm) = client.metadata.userinfo_signed_response_alg else {
+        return match lock {
+            None => Ok(Json(claims).into_response()),
+            Some(lock) => Ok(as_jwt(lock.close(&Value::Object(claims).to_string(), None)?)),
+        };
+    };
+    claims.insert("iss".to_owned(), issuer.url.clone().into());
+    claims.insert("aud".to_owned(), client.id.as_str().into());
+    let now = app.clock.now();
+    claims.insert("iat".to_owned(), now.timestamp().into());
+    let signed = Mint::sign_for(issuer, (algorithm, now), ID_TOKEN_TYPE, &claims)?;
+    Ok(as_jwt(match lock {
+        None => signed,
+        Some(lock) => lock.close(&signed, Some("JWT"))?,
+    }))
+}
+
+fn as_jwt(token: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/jwt")], token).into_response()
 }
 
 /// Counts a request under the client of a token that is good, and else under its address.
@@ -159,7 +191,7 @@ fn client_of(found: &Result<Found, Refused>) -> Option<&Arc<Client>> {
 }
 
 /// A token that is good, and whose it is.
-type Found = (Box<LiveToken>, User);
+type Found = (Box<LiveToken>, BearerOf);
 
 /// Why nothing is told, and the client whose scripts may read so.
 type Refused = (UserinfoError, Option<Arc<Client>>);
@@ -178,8 +210,8 @@ async fn find(
     if let Err(error) = check_binding(state, headers, at, (scheme, &live.claims)).await {
         return Err((UserinfoError::Unproven(error), Some(live.client)));
     }
-    match live.user.take() {
-        Some(user) if live.claims.scope.contains(OPENID) => Ok((live, user)),
+    match live.person.take() {
+        Some(person) if live.claims.scope.contains(OPENID) => Ok((live, person)),
         _ => Err((UserinfoError::InsufficientScope, Some(live.client))),
     }
 }

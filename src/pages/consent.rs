@@ -165,7 +165,7 @@ async fn show(
         client: ShownClient::from(&*question.client),
         person: user.map(|user| user.display_name().to_owned()).unwrap_or_default(),
         switch_account: interaction::address("/login", &question.sealed),
-        scopes: in_plain_words(&request.scope, &*app.store.apis().await?, &frame),
+        scopes: in_plain_words(&request.consent_scope(), &*app.store.apis().await?, &frame),
         destination: Destination::of(&request.redirect_uri),
         frame,
     };
@@ -209,7 +209,7 @@ async fn take(
 
 impl Question {
     async fn approve(self, app: &App, visitor: &Visitor) -> Answer {
-        let (now, scope) = (app.clock.now(), &self.interaction.request.scope);
+        let (now, scope) = (app.clock.now(), &self.interaction.request.consent_scope());
         let entry = self.entry(visitor, Event::ConsentGranted { scope: scope.clone() });
         let mut tx = app.store.write().await?;
         consent::grant(&mut tx, &self.session.user, &self.client.id, scope, now).await?;
@@ -219,7 +219,7 @@ impl Question {
     }
 
     async fn deny(self, app: &App, visitor: &Visitor) -> Answer {
-        let scope = self.interaction.request.scope.clone();
+        let scope = self.interaction.request.consent_scope();
         let entry = self.entry(visitor, Event::ConsentDenied { scope });
         let mut tx = app.store.write().await?;
         audit::record(&mut tx, &entry, app.clock.now()).await?;

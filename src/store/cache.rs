@@ -110,7 +110,8 @@ impl Store {
         if let Some(apis) = found {
             return Ok(apis);
         }
-        let apis = Arc::new(super::api::all(&mut self.read().await?).await?);
+        let apis = super::api::all(&mut self.read().await?).await?;
+        let apis = Arc::new(apis.with_added(self.0.added_scopes.clone()));
         cache.with(|now, slot| {
             if now == generation {
                 *slot = Some(apis.clone());

@@ -4,9 +4,10 @@
 //! write lock from its first statement on. Each table has one file with all its SQL; only this one knows that there are
 //! two engines.
 
-use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use countersign_types::Scope;
 use sqlx::{
     ConnectOptions, Connection as _, PgConnection, PgPool, Postgres, SqliteConnection, Transaction,
     migrate::Migrator,
@@ -77,7 +78,9 @@ pub mod code;
 pub mod consent;
 pub mod credential;
 pub mod device;
+pub mod encryption_key;
 pub mod group_commit;
+pub mod issuer_secret;
 pub mod job;
 pub mod link;
 pub mod node;
@@ -182,6 +185,8 @@ struct Inner {
     audit: audit::Keys,
     log: audit_log::Wrapping,
     secrets: SealingKey,
+    /// Scopes of the settings, beside those of APIs.
+    added_scopes: BTreeMap<Scope, String>,
     queue: job::Queue,
     second_factors: SealingKey,
     cached: cache::Cached,
@@ -280,7 +285,14 @@ impl Tx {
 impl Store {
     /// Opens the database without touching its schema. Nothing is read yet, no file is made, and PostgreSQL is not even
     /// connected.
-    pub fn open(url: &str, master: &MasterKeys, clock: Clock, random: Random) -> Result<Self, StoreError> {
+    /// `added_scopes` are those of the settings, each with the words in which people are asked for it.
+    pub fn open(
+        url: &str,
+        master: &MasterKeys,
+        clock: Clock,
+        random: Random,
+        added_scopes: BTreeMap<Scope, String>,
+    ) -> Result<Self, StoreError> {
         let engine = if url.starts_with("sqlite:") {
             Engine::Sqlite(Box::new(Sqlite::new(url)?))
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
@@ -306,6 +318,7 @@ impl Store {
             audit: audit::Keys::new(master),
             log: audit_log::Wrapping::new(master),
             secrets: master.derive("client secrets and signing keys"),
+            added_scopes,
             queue: job::Queue::new(master),
             second_factors: master.derive("second factors"),
             cached: cache::Cached::default(),

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use countersign_types::{ClientId, Confirmation, GrantId, SessionId, UserId};
+use countersign_types::{ClientId, Confirmation, GrantId, SessionId, TokenId, UserId};
 use sqlx::types::Json;
 
 use super::{StoreError, Tx};
 use crate::domain::{
+    claims::ClaimsRequest,
     grant::{Grant, PersonGrant, Subject},
     session::SessionLifetimes,
 };
@@ -15,7 +16,7 @@ use crate::domain::{
 /// The columns of a grant and of its standing, for queries that join it as `g`.
 macro_rules! columns {
     () => {
-        "g.gid, g.user_id, g.client_id, g.sid, g.scope, g.auth_time, g.acr, g.amr, g.created_at, g.ends_at, g.jkt,
+        "g.gid, g.user_id, g.client_id, g.sid, g.scope, g.auth_time, g.acr, g.amr, g.created_at, g.ends_at, g.jkt, g.claims,
          a.enabled AS user_enabled, a.roles AS user_roles,
          EXISTS (SELECT 1 FROM revocation r
              WHERE (r.kind = 'gid' AND r.id = g.gid) OR (r.kind = 'sid' AND r.id = g.sid)) AS revoked,
@@ -113,6 +114,7 @@ struct Row {
     created_at: DateTime<Utc>,
     ends_at: DateTime<Utc>,
     jkt: Option<String>,
+    claims: Option<Json<ClaimsRequest>>,
 }
 
 impl TryFrom<Row> for Grant {
@@ -122,16 +124,17 @@ impl TryFrom<Row> for Grant {
         Ok(Self {
             client: ClientId::new(row.client_id),
             scope: row.scope.parse().map_err(|error| StoreError::corrupt("person_grant", error))?,
-            subject: Subject::Person(PersonGrant {
+            subject: Subject::Person(Box::new(PersonGrant {
                 id: GrantId::new(row.gid),
                 user: UserId::new(row.user_id),
                 session: SessionId::new(row.sid),
                 auth_time: row.auth_time,
                 acr: row.acr,
                 amr: row.amr.0,
+                claims: row.claims.map(|Json(claims)| claims).unwrap_or_default(),
                 created_at: row.created_at,
                 ends_at: row.ends_at,
-            }),
+            })),
             confirmation: row.jkt.map(|jkt| Confirmation { jkt: Some(jkt), ..Confirmation::default() }),
         })
     }
@@ -147,8 +150,9 @@ pub async fn bind(tx: &mut Tx, grant: &GrantId, jkt: &str) -> Result<(), StoreEr
 pub async fn insert(tx: &mut Tx, grant: &Grant, person: &PersonGrant) -> Result<(), StoreError> {
     execute!(
         tx,
-        "INSERT INTO person_grant (gid, user_id, client_id, sid, scope, offline, auth_time, acr, amr, created_at, ends_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO person_grant (gid, user_id, client_id, sid, scope, offline, auth_time, acr, amr, created_at, ends_at,
+             claims)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         person.id.as_str(),
         person.user.as_str(),
         grant.client.as_str(),
@@ -160,8 +164,49 @@ pub async fn insert(tx: &mut Tx, grant: &Grant, person: &PersonGrant) -> Result<
         Json(&person.amr),
         person.created_at,
         person.ends_at,
+        (!person.claims.is_empty()).then_some(Json(&person.claims)),
     )?;
     Ok(())
+}
+
+/// What an access token of a person's hangs on.
+#[derive(Clone, Debug)]
+pub struct BehindToken {
+    /// The person. The token itself may know them by another name (OpenID Connect Core §8.1).
+    pub user: UserId,
+    /// The session, which it may know by another name, too.
+    pub session: SessionId,
+    /// What the client asked for by name.
+    pub claims: ClaimsRequest,
+    /// Whether the token, its grant or its session was revoked.
+    pub revoked: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct BehindTokenRow {
+    user_id: String,
+    sid: String,
+    claims: Option<Json<ClaimsRequest>>,
+    revoked: bool,
+}
+
+/// What an access token hangs on. Nothing when its grant is gone: then it opens nothing any more.
+pub async fn behind_token(tx: &mut Tx, grant: &GrantId, token: &TokenId) -> Result<Option<BehindToken>, StoreError> {
+    // No id is ever used again, so times are not compared: the clock of who revokes may be behind that of who issued.
+    let row: Option<BehindTokenRow> = fetch_optional!(
+        tx,
+        "SELECT g.user_id, g.sid, g.claims, EXISTS (SELECT 1 FROM revocation r
+             WHERE (r.kind = 'jti' AND r.id = $2) OR (r.kind = 'gid' AND r.id = g.gid) OR (r.kind = 'sid' AND r.id = g.sid)) AS revoked
+         FROM person_grant g WHERE g.gid = $1",
+        grant.as_str(),
+        token.as_str(),
+    )?;
+    Ok(row.map(|row| BehindToken {
+        user: UserId::new(row.user_id),
+        session: SessionId::new(row.sid),
+        claims: row.claims.map(|Json(claims)| claims).unwrap_or_default(),
+        revoked: row.revoked,
+    }))
 }
 
 /// A grant by which a client holds tokens.

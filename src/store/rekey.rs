@@ -22,6 +22,10 @@ const BATCH: i64 = 500;
 pub struct Rekeyed {
     /// Signing keys.
     pub signing_keys: usize,
+    /// Keys for what is encrypted for us.
+    pub encryption_keys: usize,
+    /// What pairwise names are made with.
+    pub issuer_secrets: usize,
     /// Secrets of clients.
     pub client_secrets: usize,
     /// Second factors.
@@ -42,6 +46,8 @@ struct Column {
 }
 
 const SIGNING_KEYS: Column = Column { rows: "signing_key", condition: "TRUE", id: "kid", sealed: "sealed" };
+const ISSUER_SECRETS: Column = Column { rows: "issuer_secret", condition: "TRUE", id: "name", sealed: "sealed" };
+const ENCRYPTION_KEYS: Column = Column { rows: "encryption_key", condition: "TRUE", id: "kid", sealed: "sealed" };
 const CLIENT_SECRETS: Column =
     Column { rows: "client", condition: "secret_kind = 'encrypted'", id: "id", sealed: "secret" };
 const AUDIT_KEYS: Column = Column { rows: "audit_key", condition: "TRUE", id: "user_id", sealed: "sealed" };
@@ -62,6 +68,8 @@ impl Store {
         audit_keys += self.reseal(&AUDIT_KEYS, inner.audit.wrapping()).await?;
         let rekeyed = Rekeyed {
             signing_keys: self.reseal(&SIGNING_KEYS, &inner.secrets).await?,
+            encryption_keys: self.reseal(&ENCRYPTION_KEYS, &inner.secrets).await?,
+            issuer_secrets: self.reseal(&ISSUER_SECRETS, &inner.secrets).await?,
             client_secrets: self.reseal(&CLIENT_SECRETS, client_secrets).await?,
             second_factors: self.reseal_second_factors().await?,
             audit_keys,

@@ -51,10 +51,12 @@ codes! {
     ConsentRequired = "consent_required", 400;
     /// `prompt=none`, and the person must do something else (OpenID Connect Core §3.1.2.6).
     InteractionRequired = "interaction_required", 400;
-    /// `request` is not supported (OpenID Connect Core §3.1.2.6).
-    RequestNotSupported = "request_not_supported", 400;
-    /// `request_uri` is not supported (OpenID Connect Core §3.1.2.6).
-    RequestUriNotSupported = "request_uri_not_supported", 400;
+    /// The `acr` that the client cannot do without cannot be reached (OpenID Connect Unmet Authentication Requirements §2).
+    UnmetAuthenticationRequirements = "unmet_authentication_requirements", 400;
+    /// A request object is malformed, not signed as registered, or not for us (RFC 9101 §7, OpenID Connect Core §3.1.2.6).
+    InvalidRequestObject = "invalid_request_object", 400;
+    /// A `request_uri` is not registered, or nothing good is behind it (RFC 9101 §7, OpenID Connect Core §3.1.2.6).
+    InvalidRequestUri = "invalid_request_uri", 400;
     /// A DPoP proof is malformed, not for this request, or missing (RFC 9449 §5).
     InvalidDpopProof = "invalid_dpop_proof", 400;
     /// A DPoP proof needs the nonce that comes with this answer (RFC 9449 §8).

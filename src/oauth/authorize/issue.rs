@@ -1,8 +1,7 @@
 //! What comes of a request that may be granted: the grant, and its code or tokens.
 
 use chrono::{DateTime, Utc};
-use countersign_types::{GrantId, GrantType};
-use serde_json::Map;
+use countersign_types::{GrantId, GrantType, ResponseType};
 
 use super::respond::{Granted, IdToken};
 use crate::{
@@ -19,7 +18,8 @@ use crate::{
     http::{state::AppState, visitor::Visitor},
     oauth::{
         error::OAuthError,
-        issue::{AccessToken, Beside, Mint, Order},
+        issue::{AccessToken, Beside, IdTokenClaims, Mint, Order},
+        lock::Lock,
     },
     store::{StoreError, account, audit, code, person_grant, session as sessions},
 };
@@ -56,11 +56,12 @@ impl Asked<'_> {
     pub(super) async fn issue(self, state: &AppState, visitor: &Visitor) -> Result<Option<Granted>, Unissued> {
         let Self { request, client, session } = self;
         let (app, now) = (&*state.app, state.app.clock.now());
-        let person = PersonGrant::on(session, GrantId::new(app.random.id()), now, self.ends_at(app, now));
+        let id = GrantId::new(app.random.id());
+        let person = PersonGrant::on(session, request, id, (now, self.ends_at(app, now)));
         let grant = Grant {
             client: client.id.clone(),
             scope: request.scope.clone(),
-            subject: Subject::Person(person.clone()),
+            subject: Subject::Person(Box::new(person.clone())),
             confirmation: None,
         };
         let code = request.response_type.is_answered_with_code().then(|| app.random.secret());
@@ -136,15 +137,20 @@ impl Asked<'_> {
         let (app, request) = (&*state.app, self.request);
         let apis = app.store.apis().await?;
         let mint = Mint { app, issuer: &state.issuer, apis: &apis, now };
-        let has_access_token = request.response_type != countersign_types::ResponseType::IdToken;
+        let has_access_token = request.response_type != ResponseType::IdToken;
         let order = Order {
             grant,
             client: self.client,
             scope: request.scope.clone(),
             nonce: request.nonce.as_deref(),
             roles: user.roles.iter().cloned().collect(),
-            // §5.4: with an access token they are for userinfo to tell; without one there is no other place.
-            person: if has_access_token { Map::new() } else { user.claims_for(&request.scope) },
+            person: IdTokenClaims { user, client: self.client, asked: &request.claims }
+                .told(&app.settings.scopes, (!has_access_token).then_some(&request.scope)),
+            lock: if request.response_type.is_answered_with_id_token() {
+                Lock::for_id_token(app, self.client).await?
+            } else {
+                None
+            },
             confirmation: None,
             ends_by: Some(self.session.expires_at(&app.session_lifetimes())),
         };

@@ -1,8 +1,9 @@
-//! The authorization endpoint (OpenID Connect Core §3.1.2), step by step: `request` reads, the domain decides,
+//! The authorization endpoint (OpenID Connect Core §3.1.2), step by step: `request_object` unpacks, `request` reads, the domain decides,
 //! `resume` and `issue` act, `respond` answers the client.
 
 mod issue;
 mod request;
+mod request_object;
 mod respond;
 mod resume;
 
@@ -12,6 +13,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 
+pub(in crate::oauth) use request_object::ALGORITHMS as REQUEST_OBJECT_ALGORITHMS;
 pub use resume::get as resume;
 
 use self::request::Refused;
@@ -47,7 +49,7 @@ pub async fn post(State(state): State<AppState>, visitor: Visitor, Form(form): F
 /// The request that the parameters make, or the answer that tells what is wrong with them.
 async fn read(state: &AppState, parameters: Result<Parameters, FormError>) -> Result<Interaction, Response> {
     let parameters = parameters.map_err(|error| ErrorPage::unreadable(Sender::App, error).into_response())?;
-    match request::parse(&state.app, &state.issuer, &parameters).await {
+    match request::parse(&state.app, &state.issuer, parameters).await {
         Ok(request) => Ok(Interaction::new(request, state.app.clock.now())),
         Err(Refused::Page(message)) => Err(ErrorPage::bad_request(message).into_response()),
         Err(Refused::Answer(answer)) => Err(answer.send(&state.issuer)),

@@ -6,15 +6,16 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use countersign_types::{ClientId, ErrorCode, GrantType, ResponseType, ScopeSet};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
-use super::respond::Answer;
+use super::{request_object, respond::Answer};
 use crate::{
     app::{App, Issuer},
     config::PkceRequired,
     domain::{
         api::{Apis, OFFLINE_ACCESS, OPENID},
         authorization::{Ask, AuthorizationRequest, Prompt, ResponseMode},
+        claims::ClaimsRequest,
         client::Client,
     },
     http::form::Parameters,
@@ -40,6 +41,9 @@ impl From<StoreError> for Refused {
     }
 }
 
+/// The most languages in which claims are told.
+const MAX_LOCALES: usize = 10;
+
 /// Where an answer goes, once that is known to be right.
 struct Destination {
     client: Arc<Client>,
@@ -48,12 +52,14 @@ struct Destination {
 }
 
 /// Reads a request: a checked one, or why not.
-pub(super) async fn parse(
-    app: &App,
-    issuer: &Issuer,
-    parameters: &Parameters,
-) -> Result<AuthorizationRequest, Refused> {
-    let destination = find_destination(app, parameters).await?;
+pub(super) async fn parse(app: &App, issuer: &Issuer, parameters: Parameters) -> Result<AuthorizationRequest, Refused> {
+    let client = find_client(app, &parameters).await?;
+    let parameters = match request_object::resolve(app, issuer, &client, parameters).await {
+        Ok(parameters) => parameters,
+        Err((sent, wrong)) => return Err(without_object(client, &sent, wrong)),
+    };
+    let parameters = &parameters;
+    let destination = find_destination(client, parameters)?;
     let asked = parameters.get("scope").and_then(|scope| scope.parse().ok()).unwrap_or_default();
     let apis = app.store.apis_for(&asked).await?;
     let state = if parameters.is_repeated("state") { None } else { parameters.owned("state") };
@@ -66,15 +72,30 @@ pub(super) async fn parse(
     })
 }
 
-async fn find_destination(app: &App, parameters: &Parameters) -> Result<Destination, Refused> {
+async fn find_client(app: &App, parameters: &Parameters) -> Result<Arc<Client>, Refused> {
     // Which of two is meant nobody can say.
     if parameters.is_repeated("client_id") || parameters.is_repeated("redirect_uri") {
         return Err(Refused::Page("error-app-twice"));
     }
     let id = parameters.get("client_id").ok_or(Refused::Page("error-app-missing"))?;
     let client = app.store.client(&ClientId::new(id)).await?.filter(|client| client.enabled);
-    let client = client.ok_or(Refused::Page("error-app-unknown"))?;
+    client.ok_or(Refused::Page("error-app-unknown"))
+}
 
+/// What is told of a request object that cannot be used: to the client, if what stands beside it says where that is.
+fn without_object(client: Arc<Client>, sent: &Parameters, (code, description): request_object::Wrong) -> Refused {
+    match find_destination(client, sent) {
+        Ok(Destination { redirect_uri, .. }) => {
+            let default_mode = default_mode(sent);
+            let mode = response_mode(sent, default_mode, &redirect_uri).unwrap_or(default_mode);
+            let state = if sent.is_repeated("state") { None } else { sent.owned("state") };
+            Refused::Answer(Box::new(Answer::error(redirect_uri, mode, state, code, description)))
+        }
+        Err(_) => Refused::Page("error-request-object"),
+    }
+}
+
+fn find_destination(client: Arc<Client>, parameters: &Parameters) -> Result<Destination, Refused> {
     let is_openid = parameters.get("scope").is_some_and(|scope| scope.split(' ').any(|one| one == OPENID));
     let (redirect_uri, redirect_uri_sent) =
         match (parameters.get("redirect_uri"), client.metadata.redirect_uris.as_slice()) {
@@ -132,13 +153,6 @@ fn read(
     if parameters.has_repeated() {
         return invalid("a parameter was sent more than once");
     }
-    // OpenID Connect Core §6: refused in words of their own until they are supported.
-    if parameters.has("request") {
-        return Err((ErrorCode::RequestNotSupported, "request objects are not supported"));
-    }
-    if parameters.has("request_uri") {
-        return Err((ErrorCode::RequestUriNotSupported, "request_uri is not supported"));
-    }
     let response_type = response_type(parameters, client)?;
     let code_challenge = code_challenge(app, parameters, (client, response_type))?;
     let dpop_jkt = dpop_jkt(parameters, response_type)?;
@@ -149,13 +163,16 @@ fn read(
         Some(Ok(seconds)) => Some(seconds),
         Some(Err(_)) => return invalid("max_age must be a number of seconds"),
     };
-    let hinted_user = match parameters.get("id_token_hint") {
-        None => None,
-        Some(hint) => match verify_hint(hint, &issuer.keyring, &issuer.url, app.clock.now()) {
-            Ok(hint) => Some(hint.user),
-            Err(_) => return invalid("id_token_hint is not an ID token of this issuer"),
-        },
+    let mut claims = claims(parameters)?;
+    let hinted_sub = hinted_sub(app, issuer, parameters, client)?;
+    let expected_sub = match (hinted_sub, requested_sub(&claims)?) {
+        (Some(hinted), Some(requested)) if hinted != requested => {
+            return invalid("id_token_hint and the sub of claims name different people");
+        }
+        (hinted, requested) => hinted.or(requested),
     };
+    let (acr_values, essential_acr) = acr(parameters, &claims);
+    let claims_scope = claims.limit(&app.settings.scopes, &client.metadata.scope);
     let state = parameters.owned("state");
     let clean = CleanRequest {
         client_id: client.id.as_str(),
@@ -175,7 +192,6 @@ fn read(
     if response_type.is_answered_with_id_token() && !scope.contains(OPENID) {
         return invalid("a response_type with id_token needs the scope openid");
     }
-    let words = |name| parameters.get(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
     Ok(AuthorizationRequest {
         client_id: client.id.clone(),
         redirect_uri: destination.redirect_uri.clone(),
@@ -187,14 +203,57 @@ fn read(
         prompt,
         max_age,
         login_hint: parameters.owned("login_hint"),
-        hinted_user,
-        ui_locales: words("ui_locales"),
-        acr_values: words("acr_values"),
+        expected_sub,
+        ui_locales: words(parameters, "ui_locales"),
+        acr_values,
+        essential_acr,
+        claims,
+        claims_scope,
         code_challenge,
         dpop_jkt,
         extension: Map::new(),
         state,
     })
+}
+
+fn words(parameters: &Parameters, name: &str) -> Vec<String> {
+    parameters.get(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+/// OpenID Connect Core §5.5, §5.2.
+fn claims(parameters: &Parameters) -> Checked<ClaimsRequest> {
+    let asked = parameters.get("claims").map(ClaimsRequest::parse).transpose();
+    let asked = asked.map_err(|description| (ErrorCode::InvalidRequest, description))?.unwrap_or_default();
+    let locales = words(parameters, "claims_locales").into_iter().take(MAX_LOCALES).collect();
+    Ok(ClaimsRequest { locales, ..asked })
+}
+
+/// Whom the app expects, by an ID token that it got from us.
+fn hinted_sub(app: &App, issuer: &Issuer, parameters: &Parameters, client: &Client) -> Checked<Option<String>> {
+    let Some(hint) = parameters.get("id_token_hint") else { return Ok(None) };
+    match verify_hint(hint, &issuer.keyring, &issuer.url, app.clock.now()) {
+        Ok(hint) if hint.client == client.id => Ok(Some(hint.sub)),
+        Ok(_) => invalid("id_token_hint was issued to another client"),
+        Err(_) => invalid("id_token_hint is not an ID token of this issuer"),
+    }
+}
+
+/// Whom the app expects, by the `sub` that the ID token is to have (OpenID Connect Core §5.5.1).
+fn requested_sub(claims: &ClaimsRequest) -> Checked<Option<String>> {
+    let Some(wanted) = claims.id_token.get("sub").filter(|wanted| !wanted.values.is_empty()) else { return Ok(None) };
+    match wanted.values.as_slice() {
+        [Value::String(sub)] => Ok(Some(sub.clone())),
+        _ => invalid("the sub of claims has one value, which is text"),
+    }
+}
+
+/// How strong a sign-in the app would like, and whether it is a must: by `acr_values`, or by the claim `acr` (OpenID Connect
+/// Core §5.5.1.1), which is the more exact of the two.
+fn acr(parameters: &Parameters, claims: &ClaimsRequest) -> (Vec<String>, bool) {
+    match claims.id_token.get("acr").filter(|wanted| !wanted.values.is_empty()) {
+        Some(wanted) => (wanted.texts().map(str::to_owned).collect(), wanted.essential),
+        None => (words(parameters, "acr_values"), false),
+    }
 }
 
 fn response_type(parameters: &Parameters, client: &Client) -> Checked<ResponseType> {

@@ -78,9 +78,11 @@ async fn try_to_go_on(
         }
         None => (None, Standing::Without { demanded: false }),
     };
+    let sub = session.as_ref().map(|session| state.issuer.sub(&client, &session.user));
     let circumstances = Circumstances {
         client: &client,
         session: session.as_ref(),
+        sub: sub.as_deref(),
         consent: consent.as_ref(),
         asked_at: interaction.asked_at,
         denied: interaction.denied,

@@ -56,6 +56,7 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
         nonce: None,
         roles: Vec::new(),
         person: Map::new(),
+        lock: None,
         confirmation: request.confirmation(),
         ends_by: None,
     };

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use countersign_types::{ErrorCode, GrantId, ScopeSet};
-use serde_json::Map;
 
 use super::TokenRequest;
 use crate::{
@@ -14,7 +13,8 @@ use crate::{
     },
     oauth::{
         error::OAuthError,
-        issue::{Mint, Order, TokenResponse},
+        issue::{IdTokenClaims, Mint, Order, TokenResponse},
+        lock::Lock,
         machine::{self, CleanRequest, Stored},
     },
     store::{
@@ -96,7 +96,8 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
         scope: scope.clone(),
         nonce: None,
         roles: token.standing.roles.clone(),
-        person: Map::new(),
+        person: IdTokenClaims::of_grant(app, client, &token.grant).await?,
+        lock: Lock::for_id_token(app, client).await?,
         confirmation: request.confirmation(),
         ends_by: Some(ends_by),
     };

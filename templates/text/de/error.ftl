@@ -40,6 +40,7 @@ error-unregistered = Die App, von der Sie kommen, ist hier nicht mehr eingetrage
 error-app-twice = Die App hat sich selbst oder ihre Adresse mehr als einmal genannt.
 error-app-missing = Die App hat nicht gesagt, welche App sie ist (client_id fehlt).
 error-app-unknown = Diese App ist hier nicht eingetragen (ihre client_id ist unbekannt).
+error-request-object = Die App hat in einem Anfrage-Objekt (request object) gefragt, das nicht gelesen werden kann, und außerhalb davon nicht gesagt, wohin die Antwort gehen soll.
 error-redirect-unregistered = Die App wollte Sie an eine Adresse schicken, die sie nicht eingetragen hat (redirect_uri).
 error-redirect-missing = Die App hat nicht gesagt, wohin sie Sie schicken will (redirect_uri fehlt).
 error-logout-repeated = Die App hat einen Parameter mehr als einmal geschickt.

@@ -40,6 +40,7 @@ error-unregistered = The app that you came from is no longer registered here.
 error-app-twice = The app named itself or its address more than once.
 error-app-missing = The app did not say which app it is (client_id is missing).
 error-app-unknown = This app is not registered here (its client_id is unknown).
+error-request-object = The app asked by a request object that cannot be read, and did not say outside of it where to answer.
 error-redirect-unregistered = The app asked to send you to an address that it did not register (redirect_uri).
 error-redirect-missing = The app did not say where to send you (redirect_uri is missing).
 error-logout-repeated = The app sent a parameter more than once.

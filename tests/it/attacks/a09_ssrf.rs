@@ -233,6 +233,6 @@ async fn nobody_but_an_operator_names_the_address() {
     server.get(&format!("/authorize?client_id=nobody&{asked}")).await.assert_page(400);
     server.add_client("app", confidential(ClientAuthMethod::ClientSecretBasic, |_| {})).await;
     let reply = server.get(&crate::harness::authorize_path("app", &[("request_uri", &url)])).await;
-    assert_eq!(reply.redirect_query()["error"], "request_uri_not_supported");
+    assert_eq!(reply.redirect_query()["error"], "invalid_request_uri");
     assert_eq!(door.visits(), 0);
 }

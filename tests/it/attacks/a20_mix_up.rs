@@ -25,7 +25,7 @@ async fn every_answer_says_who_answers() {
     assert_eq!((code["iss"].as_str(), code.contains_key("code")), (ISSUER, true));
     for wrong in [
         ("response_type", ""),
-        ("response_type", "token"),
+        ("response_type", "none"),
         ("scope", "admin"),
         ("prompt", "none login"),
         ("request", "a.b.c"),
@@ -40,6 +40,8 @@ async fn every_answer_says_who_answers() {
         assert!(query.contains_key("error") && !query.contains_key("code"), "{wrong:?}");
         assert_eq!(query["iss"], ISSUER, "{wrong:?}");
     }
+    let unknown = server.get(&authorize_path("app", &[("response_type", "token")])).await.redirect_fragment();
+    assert_eq!((unknown.contains_key("error"), unknown["iss"].as_str()), (true, ISSUER));
     let silent = server.get(&authorize_path("app", &[("prompt", "none"), ("response_mode", "fragment")])).await;
     assert!(silent.location().contains("#error=login_required") && silent.location().contains("&iss=http"));
     let posted = server.get(&authorize_path("app", &[("prompt", "none"), ("response_mode", "form_post")])).await;

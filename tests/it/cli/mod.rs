@@ -194,7 +194,7 @@ async fn what_cannot_be_understood_is_told_with_status_2() {
         (&["client", "add", "app", "--origin", "https://app.example/path"], "not a web origin"),
         (&["client", "add", "app", "--auth-method", "password"], "password"),
         (&["client", "add", "app", "--auth-signing-alg", "none"], "none"),
-        (&["client", "add", "app", "--grant", "implicit"], "implicit"),
+        (&["client", "add", "app", "--grant", "device_code"], "device_code"),
         (&["client", "add", "app", "--response-type", "token"], "token"),
         (&["client", "add", "app", "--scope", "a b"], "--scope"),
         (&["client", "add", "app", "--logo-uri", "data:image/png,"], "data:image/png,"),

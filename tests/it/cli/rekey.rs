@@ -118,7 +118,7 @@ async fn another_master_key_takes_over_without_anything_being_lost() {
         (&json!(1), &json!(1), &json!(1))
     );
     assert_eq!((&told["audit_keys"], &told["jobs"]), (&json!(2), &json!(1)));
-    let again = json!({ "signing_keys": 0, "client_secrets": 0, "second_factors": 0, "audit_keys": 0, "jobs": 0 });
+    let again = json!({ "signing_keys": 0, "encryption_keys": 0, "issuer_secrets": 0, "client_secrets": 0, "second_factors": 0, "audit_keys": 0, "jobs": 0 });
     assert_eq!(machine.json(&["key", "rekey"]), again);
     swapped.follow_changes().await;
     assert_whole(&swapped, &authenticator).await;

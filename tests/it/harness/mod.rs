@@ -7,6 +7,7 @@ mod client;
 mod crowd;
 mod database;
 mod disk;
+mod encryption;
 mod forge;
 mod log;
 mod redis;
@@ -56,6 +57,7 @@ pub use self::{
     crowd::{CROWD, form_request, one_success},
     database::{AuditRow, Database},
     disk::Disk,
+    encryption::EncryptionPair,
     forge::{Forger, b64, merge},
     log::Log,
     redis::TestRedis,

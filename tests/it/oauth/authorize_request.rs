@@ -63,7 +63,7 @@ async fn repeated_parameters_are_refused() {
 
 #[tokio::test]
 async fn unknown_parameters_are_ignored() {
-    ask(&start().await, &[("resource_owner", "x"), ("audience", "y"), ("claims", "{")]).await.assert_login_page();
+    ask(&start().await, &[("resource_owner", "x"), ("audience", "y"), ("claim", "{")]).await.assert_login_page();
 }
 
 #[tokio::test]
@@ -244,14 +244,6 @@ async fn max_age_is_a_number_of_seconds() {
 #[tokio::test]
 async fn nonce_is_optional_in_the_code_flow() {
     ask(&start().await, &[("nonce", "")]).await.assert_login_page();
-}
-
-#[tokio::test]
-async fn request_objects_are_refused_in_words_of_their_own() {
-    let server = start().await;
-    ask(&server, &[("request", "e30.e30.")]).await.assert_refused("request_not_supported");
-    let uri = ("request_uri", "https://app.example/request");
-    ask(&server, &[uri]).await.assert_refused("request_uri_not_supported");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ const DISCOVERY: &str = "/.well-known/openid-configuration";
 const JWKS: &str = "/.well-known/jwks.json";
 
 /// The names of the registry "OAuth Authorization Server Metadata" (IANA) that a provider like this one can have.
-const REGISTERED: [&str; 48] = [
+const REGISTERED: &[&str] = &[
     "issuer",
     "authorization_endpoint",
     "token_endpoint",
@@ -43,7 +43,11 @@ const REGISTERED: [&str; 48] = [
     "id_token_encryption_alg_values_supported",
     "id_token_encryption_enc_values_supported",
     "userinfo_signing_alg_values_supported",
+    "userinfo_encryption_alg_values_supported",
+    "userinfo_encryption_enc_values_supported",
     "request_object_signing_alg_values_supported",
+    "request_object_encryption_alg_values_supported",
+    "request_object_encryption_enc_values_supported",
     "display_values_supported",
     "claim_types_supported",
     "claims_supported",
@@ -114,7 +118,7 @@ async fn only_registered_metadata_names_are_used() {
 async fn what_openid_connect_requires_is_there() {
     let document = discovery(&Server::start().await).await;
     assert!(strings(&document["id_token_signing_alg_values_supported"]).contains(&"RS256"));
-    assert_eq!(strings(&document["subject_types_supported"]), ["public"]);
+    assert_eq!(strings(&document["subject_types_supported"]), ["public", "pairwise"]);
     let claims = strings(&document["claims_supported"]);
     for claim in ["sub", "name", "email", "email_verified", "address", "phone_number", "updated_at", "auth_time"] {
         assert!(claims.contains(&claim), "{claim}");
@@ -134,12 +138,12 @@ async fn scopes_are_ours_and_those_of_registered_apis() {
 }
 
 #[tokio::test]
-async fn request_objects_are_declared_unsupported() {
+async fn request_objects_and_claims_are_declared() {
     let document = discovery(&Server::start().await).await;
-    // OpenID Connect Discovery §3: an absent request_uri_parameter_supported means true.
-    assert_eq!(document["request_uri_parameter_supported"], false);
-    assert_eq!(document["request_parameter_supported"], false);
-    assert_eq!(document["claims_parameter_supported"], false);
+    for parameter in ["request", "request_uri", "claims"] {
+        assert_eq!(document[format!("{parameter}_parameter_supported")], true, "{parameter}");
+    }
+    assert_eq!(document["require_request_uri_registration"], true);
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! `user import` and `user export`: all people at once, as a table or as JSON.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
@@ -17,7 +20,7 @@ use crate::{
     domain::{
         credential::PasswordCredential,
         event::{AuditEntry, Event},
-        user::{SETTABLE_CLAIMS, User, parse_email, parse_username},
+        user::{ClaimChange, SETTABLE_CLAIMS, User, parse_email, parse_username},
     },
     passwords::Passwords,
     store::{StoreError, account, audit, credential},
@@ -28,7 +31,8 @@ pub(super) const IMPORT_HELP: &str = "\
 Add people from a file, all of them or nobody.
 
 A table (CSV) begins with a line that names its columns: email, and any of id, email_verified, username, roles (with commas \
-between them), enabled, password_hash, and the claims that `user set` knows, such as name or address.country. JSON is a list \
+between them), enabled, password_hash, and the claims that `user set` knows, such as name, name#de, address.country, groups (with \
+commas between them) or attributes.department. JSON is a list \
 of objects as `user export --json` prints it.
 
 A password hash is of bcrypt ($2a$, $2b$, $2y$) or an Argon2 PHC string. It is good for the first sign-in, which replaces it. \
@@ -152,7 +156,7 @@ fn at_place(what: &str, at: usize, problem: &CliError) -> CliError {
 const COLUMNS: [&str; 7] = ["id", "email", "email_verified", "username", "roles", "enabled", "password_hash"];
 
 fn is_claim(column: &str) -> bool {
-    !COLUMNS.contains(&column) && SETTABLE_CLAIMS.iter().any(|(claim, _)| *claim == column)
+    !COLUMNS.contains(&column) && ClaimChange::parse(column, "").is_ok()
 }
 
 /// A row of a table as the object that it stands for. An empty field is none.
@@ -202,19 +206,23 @@ fn person(app: &App, record: Record) -> Result<Person, CliError> {
         updated_at: record.updated_at.unwrap_or(now),
     };
     for (claim, value) in flat(&record.claims) {
-        let text = match value {
-            Value::String(text) => text.clone(),
-            Value::Bool(flag) => flag.to_string(),
-            Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                return Err(CliError::new(format!("{claim} must be text")));
-            }
-        };
+        let text = text_of(value).ok_or_else(|| CliError::new(format!("{claim} must be text")))?;
         if !is_claim(&claim) {
             return Err(CliError::new(format!("\"{claim}\" is not a claim that can be set")));
         }
         user.set_claim(&claim, &text).map_err(|error| CliError::new(error.to_string()))?;
     }
     Ok(Person { user, hash: record.password_hash })
+}
+
+/// A claim as `user set` takes it: groups with commas between them.
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Array(texts) => texts.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map(|texts| texts.join(",")),
+        Value::Null | Value::Number(_) | Value::Object(_) => None,
+    }
 }
 
 /// Claims by name; the members of an address as `address.country`.
@@ -233,9 +241,15 @@ pub(super) async fn export(app: &App, password_hashes: bool, out: Output) -> Res
     let hashes = if password_hashes { credential::all_passwords(&mut tx).await? } else { BTreeMap::new() };
     drop(tx);
 
-    let claims: Vec<_> = SETTABLE_CLAIMS.iter().map(|(claim, _)| *claim).filter(|claim| is_claim(claim)).collect();
+    let standard = SETTABLE_CLAIMS.iter().map(|(claim, _)| (*claim).to_owned()).filter(|claim| is_claim(claim));
+    let mut claims: Vec<String> = standard.collect();
+    // Groups, attributes and texts in a language: only those that somebody has.
+    let said: BTreeSet<_> = users.iter().flat_map(|user| flat(&user.claims)).map(|(claim, _)| claim).collect();
+    claims.extend(
+        said.into_iter().filter(|claim| is_claim(claim) && !SETTABLE_CLAIMS.iter().any(|(one, _)| one == claim)),
+    );
     let columns = COLUMNS.into_iter().filter(|column| password_hashes || *column != "password_hash");
-    let mut lines = vec![csv::line(columns.chain(claims.iter().copied()))];
+    let mut lines = vec![csv::line(columns.chain(claims.iter().map(String::as_str)))];
     let mut list = Vec::new();
     for user in &users {
         let hash = hashes.get(&user.id);
@@ -249,13 +263,12 @@ pub(super) async fn export(app: &App, password_hashes: bool, out: Output) -> Res
     out.print(&Value::Array(list), lines.join("\n"))
 }
 
-fn row(user: &User, claims: &[&str], hash: Option<&str>) -> String {
+fn row(user: &User, claims: &[String], hash: Option<&str>) -> String {
     let roles = user.roles.iter().map(String::as_str).collect::<Vec<_>>().join(",");
     let flag = |flag: bool| if flag { "true" } else { "false" };
-    let said: BTreeMap<String, String> = flat(&user.claims)
-        .map(|(claim, value)| (claim, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
-        .collect();
+    let said: BTreeMap<String, String> =
+        flat(&user.claims).filter_map(|(claim, value)| Some((claim, text_of(value)?))).collect();
     let own = [user.id.as_str(), &user.email, flag(user.email_verified), user.username.as_deref().unwrap_or_default()];
     let own = own.into_iter().chain([roles.as_str(), flag(user.enabled)]).chain(hash);
-    csv::line(own.chain(claims.iter().map(|claim| said.get(*claim).map_or("", String::as_str))))
+    csv::line(own.chain(claims.iter().map(|claim| said.get(claim).map_or("", String::as_str))))
 }

@@ -286,8 +286,11 @@ impl ClaimMap {
 
     /// What was asked for by name, of all that these scopes would open (§5.5): what there is not, is left out.
     pub fn pick(&self, user: &User, wanted: &BTreeMap<String, Wanted>, allowed: &ScopeSet) -> Map<String, Value> {
-        let available = self.of(user, allowed, &[]);
         let mut picked = Map::new();
+        if wanted.is_empty() {
+            return picked;
+        }
+        let available = self.of(user, allowed, &[]);
         for (name, wanted) in wanted {
             // §5.2: one in the language that was named, else the one without.
             let found = match name.split_once('#') {

@@ -1,10 +1,13 @@
 //! Encrypts answers for a client that registered so (OpenID Connect Core §16.14, RFC 7516).
 
 use countersign_jose::{ContentEncryption, EncryptionKey, KeyManagement, encrypt};
-use countersign_types::ErrorCode;
+use countersign_types::{ErrorCode, ScopeSet};
 
 use super::{client_keys::client_keys, error::OAuthError};
-use crate::{app::App, domain::client::Client};
+use crate::{
+    app::App,
+    domain::{api::OPENID, client::Client},
+};
 
 /// What a client alone can open.
 #[derive(Debug)]
@@ -14,8 +17,11 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// For ID tokens; none if the client did not register so.
-    pub(super) async fn for_id_token(app: &App, client: &Client) -> Result<Option<Self>, OAuthError> {
+    /// For ID tokens; none if the client did not register so, or gets none by this scope.
+    pub(super) async fn for_id_token(app: &App, client: &Client, scope: &ScopeSet) -> Result<Option<Self>, OAuthError> {
+        if !scope.contains(OPENID) {
+            return Ok(None);
+        }
         let metadata = &client.metadata;
         let asked = (metadata.id_token_encrypted_response_alg, metadata.id_token_encrypted_response_enc);
         Self::find(app, client, asked).await

@@ -147,7 +147,7 @@ impl Asked<'_> {
             person: IdTokenClaims { user, client: self.client, asked: &request.claims }
                 .told(&app.settings.scopes, (!has_access_token).then_some(&request.scope)),
             lock: if request.response_type.is_answered_with_id_token() {
-                Lock::for_id_token(app, self.client).await?
+                Lock::for_id_token(app, self.client, &request.scope).await?
             } else {
                 None
             },

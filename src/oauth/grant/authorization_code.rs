@@ -154,7 +154,7 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
         nonce: code.binding.nonce.as_deref(),
         roles: code.standing.roles.clone(),
         person: IdTokenClaims::of_grant(app, client, &code.grant).await?,
-        lock: Lock::for_id_token(app, client).await?,
+        lock: Lock::for_id_token(app, client, &scope).await?,
         confirmation: request.confirmation(),
         ends_by: Some(ends_by),
     };

@@ -7,6 +7,7 @@ mod a04_refresh_replay;
 mod a05_refresh_after;
 mod a06_ended_session;
 mod a07_jose;
+mod a07_request_objects;
 mod a08_client_assertion;
 mod a09_ssrf;
 mod a10_host;

@@ -38,9 +38,13 @@ async fn people_are_added_from_a_table_with_all_that_is_known_of_them() {
 async fn what_was_exported_is_imported_as_it_was() {
     let (machine, other, third) = (Machine::migrated().await, Machine::migrated().await, Machine::migrated().await);
     machine.run_with_input(&["user", "import", "-"], &table()).assert_ok();
+    let own = ["groups=staff,poets", "attributes.department=Engines", "name#de=Ada von L"];
+    machine.run(&[&["user", "set", "ada@example.com"], &own[..]].concat()).assert_ok();
     let export = ["user", "export", "--password-hashes"];
     let (csv, json) = (machine.run(&export).assert_ok(), machine.json(&export));
     assert!(csv.contains(BCRYPT) && json[0]["password_hash"] == BCRYPT, "{csv} {json}");
+    assert_eq!(json[0]["claims"]["groups"], json!(["poets", "staff"]));
+    assert!(csv.lines().next().unwrap().ends_with(",attributes.department,groups,name#de"), "{csv}");
 
     other.run_with_input(&["user", "import", "-"], &csv).assert_ok();
     third.run_with_input(&["user", "import", "-", "--format", "json"], &json.to_string()).assert_ok();

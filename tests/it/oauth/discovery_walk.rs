@@ -49,15 +49,14 @@ const USED: &[(&str, &str, Evidence)] = &[
     ("introspection_endpoint_auth_signing_alg_values_supported", "oauth/client_auth.rs", Text),
     ("revocation_endpoint_auth_methods_supported", "oauth/client_auth.rs", Text),
     ("revocation_endpoint_auth_signing_alg_values_supported", "oauth/client_auth.rs", Text),
-    ("code_challenge_methods_supported", "oauth/authorize_request.rs", Text),
-    ("claim_types_supported", "oauth/metadata.rs", Text),
+    ("code_challenge_methods_supported", "harness/browser.rs", Text),
+    ("claim_types_supported", "oauth/userinfo.rs", List("each_scope_opens_its_own_claims")),
     ("claims_supported", "oauth/userinfo.rs", Text),
     ("claims_supported", "oauth/authorization_code.rs", Text),
     ("claims_supported", "oauth/response_types.rs", Text),
     ("dpop_signing_alg_values_supported", "oauth/dpop.rs", Text),
     ("prompt_values_supported", "oauth/authorize_session.rs", Text),
     ("prompt_values_supported", "pages/sign_up.rs", Text),
-    ("prompt_values_supported", "pages/accounts.rs", Text),
     ("ui_locales_supported", "pages/language.rs", Text),
     ("claims_parameter_supported", "oauth/claims_parameter.rs", List("\"claims\"")),
     ("request_parameter_supported", "oauth/request_objects.rs", List("\"request\"")),
@@ -71,13 +70,19 @@ fn source(file: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Whether a value stands in the source as a text, or as a word of one.
+/// Whether a value stands in the source: as a text, as a word of one, or as the variant that stands for it.
 fn stands_in(source: &str, value: &str) -> bool {
     let is_edge = |c: Option<char>| c.is_none_or(|c| matches!(c, '"' | '\'' | ' ' | '+' | '#'));
     source.match_indices(value).any(|(at, _)| {
         let (before, after) = (source[..at].chars().next_back(), source[at + value.len()..].chars().next());
         is_edge(before) && is_edge(after) && source[..at].matches('"').count() > 0
     }) || source.contains(&format!("Algorithm::{value}"))
+        || source.contains(&format!("ClientAuthMethod::{}", in_camel_case(value)))
+}
+
+fn in_camel_case(value: &str) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+    value.split('_').filter(|word| !word.is_empty()).map(capital).collect()
 }
 
 #[tokio::test]

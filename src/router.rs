@@ -110,6 +110,7 @@ fn of_authorization() -> Router<RouterState> {
 
 fn of_login() -> Router<RouterState> {
     Router::new()
+        .route("/accounts", get(pages::accounts::get).post(pages::accounts::post))
         .route("/login", get(pages::login::get).post(pages::login::post))
         .route("/login/totp", get(pages::second_factor::code::get).post(pages::second_factor::code::post))
         .route("/login/second-factor", get(pages::second_factor::enrol::get).post(pages::second_factor::enrol::post))

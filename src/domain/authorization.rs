@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use countersign_types::{
-    ClientId, ErrorCode, ResponseType, ScopeSet,
+    ClientId, ErrorCode, ResponseType, ScopeSet, SessionId,
     vocabulary::{ACR_PASSWORD, ACR_SECOND_FACTOR},
 };
 use serde::{Deserialize, Serialize};
@@ -94,8 +94,7 @@ impl AuthorizationRequest {
     /// Whether a sign-in for this request needs every factor that the person has, whatever the device: the app wishes for a strong
     /// one or for a fresh one.
     pub fn wants_every_factor(&self) -> bool {
-        let asks_login = matches!(&self.prompt, Prompt::Ask(asked) if asked.contains(&Ask::Login));
-        asks_login || self.max_age.is_some() || self.wishes_second_factor()
+        self.prompt.asks_login() || self.max_age.is_some() || self.wishes_second_factor()
     }
 }
 
@@ -132,7 +131,7 @@ pub enum Ask {
     Login,
     /// To consent again.
     Consent,
-    /// To choose an account, which here means the sign-in page.
+    /// To choose an account: one that is signed in on this browser, or another.
     SelectAccount,
     /// To make an account (Initiating User Registration via OpenID Connect §4).
     Create,
@@ -148,7 +147,11 @@ impl Prompt {
     }
 
     fn asks_login(&self) -> bool {
-        matches!(self, Self::Ask(asked) if asked.contains(&Ask::Login) || asked.contains(&Ask::SelectAccount))
+        matches!(self, Self::Ask(asked) if asked.contains(&Ask::Login))
+    }
+
+    fn asks_choice(&self) -> bool {
+        matches!(self, Self::Ask(asked) if asked.contains(&Ask::SelectAccount))
     }
 
     fn asks_account(&self) -> bool {
@@ -178,6 +181,10 @@ pub struct Circumstances<'a> {
     pub session: Option<&'a Session>,
     /// The `sub` by which the client knows them.
     pub sub: Option<&'a str>,
+    /// The `sub` of everybody else who is signed in on this browser. They count for nothing until the person chooses them.
+    pub beside: &'a [String],
+    /// Which session the person chose for this request, if they were asked.
+    pub chosen: Option<&'a SessionId>,
     /// What the person allowed this client before.
     pub consent: Option<&'a Consent>,
     /// When the request arrived. A login or consent newer than that meets a `prompt`.
@@ -197,6 +204,8 @@ pub struct Circumstances<'a> {
 pub enum Decision {
     /// The person must sign in.
     Login,
+    /// The person must choose an account, one that is signed in or another.
+    SelectAccount,
     /// The person is asked to make an account, or to sign in to the one that they have.
     SignUp,
     /// The person must give a code of their second factor.
@@ -226,19 +235,30 @@ pub fn decide(request: &AuthorizationRequest, circumstances: &Circumstances<'_>)
     let Some(session) = circumstances.session else {
         return if silent {
             Decision::Refuse(ErrorCode::LoginRequired, "nobody is signed in")
-        } else {
+        } else if circumstances.beside.is_empty() {
             Decision::Login
+        } else {
+            Decision::SelectAccount
         };
     };
     let signed_in_since = session.auth_time >= circumstances.asked_at;
+    let is_own_choice = signed_in_since || circumstances.chosen == Some(&session.id);
 
-    // OpenID Connect Core §3.1.2.1, id_token_hint: another person than the one hinted at is never signed in.
-    if request.expected_sub.is_some() && request.expected_sub.as_deref() != circumstances.sub {
-        return if silent || signed_in_since {
+    // OpenID Connect Core §3.1.2.1, id_token_hint: another person than the one hinted at is never signed in. Nor is the one hinted
+    // at without asking, if they are not the present one: whoever sits there may not know that they are signed in, too.
+    if let Some(expected) =
+        request.expected_sub.as_ref().filter(|expected| Some(expected.as_str()) != circumstances.sub)
+    {
+        return if silent || is_own_choice {
             Decision::Refuse(ErrorCode::LoginRequired, "another person is signed in than the request names")
+        } else if circumstances.beside.contains(expected) {
+            Decision::SelectAccount
         } else {
             Decision::Login
         };
+    }
+    if request.prompt.asks_choice() && !is_own_choice {
+        return Decision::SelectAccount;
     }
     if !signed_in_since && (request.prompt.asks_login() || is_too_old(request, session, circumstances.now)) {
         return if silent {
@@ -328,8 +348,11 @@ fn has_consent(request: &AuthorizationRequest, circumstances: &Circumstances<'_>
 }
 
 #[cfg(test)]
+mod choice_tests;
+
+#[cfg(test)]
 mod tests {
-    use countersign_types::{ClientAuthMethod, SessionId, UserId};
+    use countersign_types::{ClientAuthMethod, UserId};
 
     use super::*;
     use crate::domain::client::ClientMetadata;
@@ -338,7 +361,7 @@ mod tests {
     const WITHOUT: Standing = Standing::Without { demanded: false };
     const DEMANDED: Standing = Standing::Without { demanded: true };
 
-    fn request(acr_values: &[&str], prompt: Prompt) -> AuthorizationRequest {
+    pub(super) fn request(acr_values: &[&str], prompt: Prompt) -> AuthorizationRequest {
         AuthorizationRequest {
             client_id: ClientId::new("app"),
             redirect_uri: String::new(),
@@ -363,31 +386,43 @@ mod tests {
         }
     }
 
-    /// What comes next for a client that needs no consent, on a session of this strength.
-    fn next(request: &AuthorizationRequest, acr: &str, second_factor: Standing, declined: bool) -> Decision {
-        let now = DateTime::UNIX_EPOCH;
+    /// A client that needs no consent.
+    pub(super) fn client() -> Client {
         let metadata = ClientMetadata {
             redirect_uris: vec!["https://app.example/cb".parse().unwrap()],
             first_party: true,
             ..ClientMetadata::new("App".to_owned(), ClientAuthMethod::ClientSecretBasic)
         };
-        let client = Client { id: ClientId::new("app"), metadata, secret: None, enabled: true, created_at: now };
-        let session = Session {
-            id: SessionId::new("s"),
-            user: UserId::new("u"),
-            auth_time: now,
-            acr: acr.to_owned(),
+        let created_at = DateTime::UNIX_EPOCH;
+        Client { id: ClientId::new("app"), metadata, secret: None, enabled: true, created_at }
+    }
+
+    /// Somebody who signed in at this time by their password.
+    pub(super) fn session(user: &str, at: DateTime<Utc>) -> Session {
+        Session {
+            id: SessionId::new(format!("of {user}")),
+            user: UserId::new(user),
+            auth_time: at,
+            acr: ACR_PASSWORD.to_owned(),
             amr: Vec::new(),
             label: String::new(),
             device: None,
             address: String::new(),
-            created_at: now,
-            last_seen: now,
-        };
+            created_at: at,
+            last_seen: at,
+        }
+    }
+
+    /// What comes next for a client that needs no consent, on a session of this strength.
+    fn next(request: &AuthorizationRequest, acr: &str, second_factor: Standing, declined: bool) -> Decision {
+        let now = DateTime::UNIX_EPOCH;
+        let (client, session) = (client(), Session { acr: acr.to_owned(), ..session("u", now) });
         let circumstances = Circumstances {
             client: &client,
             session: Some(&session),
             sub: Some("u"),
+            beside: &[],
+            chosen: None,
             consent: None,
             asked_at: now,
             denied: false,

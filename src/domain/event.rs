@@ -34,6 +34,8 @@ pub enum Event {
     DevicesDistrusted,
     /// A session is over.
     SessionEnded { reason: SessionEnd },
+    /// A person went on with an account that was signed in on the browser beside another.
+    SessionChosen,
     /// An operator ended all that a person was signed in to, and what outlived earlier sign-ins.
     SessionsRevoked,
     /// A person allowed a client something.
@@ -159,6 +161,7 @@ impl Event {
             Self::DeviceTrusted => "device.trusted",
             Self::DevicesDistrusted => "devices.distrusted",
             Self::SessionEnded { .. } => "session.ended",
+            Self::SessionChosen => "session.chosen",
             Self::SessionsRevoked => "sessions.revoked",
             Self::ConsentGranted { .. } => "consent.granted",
             Self::ConsentDenied { .. } => "consent.denied",
@@ -232,6 +235,7 @@ impl Event {
             | Self::RecoveryCodesRenewed
             | Self::DeviceTrusted
             | Self::DevicesDistrusted
+            | Self::SessionChosen
             | Self::SessionsRevoked
             | Self::ConsentWithdrawn
             | Self::DataExported

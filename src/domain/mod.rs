@@ -5,6 +5,7 @@
 
 use chrono::TimeDelta;
 
+pub mod accounts;
 pub mod api;
 pub mod audit_log;
 pub mod authorization;

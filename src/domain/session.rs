@@ -55,6 +55,17 @@ impl Session {
         now < self.expires_at(lifetimes)
     }
 
+    /// Whether a session that may have ended is still good, ran out by itself, or was ended before.
+    pub fn life(&self, ended_at: Option<DateTime<Utc>>, lifetimes: &SessionLifetimes, now: DateTime<Utc>) -> Life {
+        let expires_at = self.expires_at(lifetimes);
+        match ended_at {
+            // What has run out is ended by a job, a little later.
+            Some(ended_at) if ended_at < expires_at => Life::Ended,
+            None if now < expires_at => Life::Live,
+            Some(_) | None => Life::Expired,
+        }
+    }
+
     /// Whether the person proved who they are so lately that it still counts for a change that matters.
     pub fn is_fresh(&self, now: DateTime<Utc>) -> bool {
         now - self.auth_time <= FRESH
@@ -69,6 +80,17 @@ impl Session {
     pub fn should_touch(&self, lifetimes: &SessionLifetimes, now: DateTime<Utc>) -> bool {
         now - self.last_seen > chrono::TimeDelta::from_std(lifetimes.idle / 100).unwrap_or_default()
     }
+}
+
+/// How a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It is still good.
+    Live,
+    /// Its time ran out.
+    Expired,
+    /// It was ended before that.
+    Ended,
 }
 
 /// Why a session ended.
@@ -86,7 +108,8 @@ pub enum SessionEnd {
     Disabled,
     /// The person ended what they had signed in to on this device.
     DeviceEnded,
-    /// The person is signed in on more devices than the operator allows; this one was used the longest ago.
+    /// The person is signed in on more devices, or the browser keeps more accounts, than is allowed; this one was used the longest
+    /// ago.
     TooMany,
     /// An operator ended it.
     Revoked,
@@ -153,6 +176,16 @@ mod tests {
         session.last_seen = at(90);
         assert!(session.is_live(&LIFETIMES, at(149)));
         assert!(!session.is_live(&LIFETIMES, at(150)));
+    }
+
+    #[test]
+    fn what_ran_out_is_told_from_what_was_ended() {
+        let session = session();
+        assert_eq!(session.life(None, &LIFETIMES, at(99)), Life::Live);
+        assert_eq!(session.life(None, &LIFETIMES, at(100)), Life::Expired);
+        assert_eq!(session.life(Some(at(160)), &LIFETIMES, at(170)), Life::Expired);
+        assert_eq!(session.life(Some(at(50)), &LIFETIMES, at(60)), Life::Ended);
+        assert_eq!(session.life(Some(at(50)), &LIFETIMES, at(170)), Life::Ended);
     }
 
     #[test]

@@ -339,6 +339,12 @@ impl User {
         self.claims.get(name).and_then(Value::as_str)
     }
 
+    /// Whether this is how the person would type themselves: their user name or their mail address.
+    pub fn answers_to(&self, name: &str) -> bool {
+        let name = fold(name);
+        name == fold(&self.email) || self.username.as_deref().is_some_and(|username| fold(username) == name)
+    }
+
     /// What pages call the person.
     pub fn display_name(&self) -> &str {
         self.claim("name").or(self.username.as_deref()).unwrap_or(&self.email)
@@ -392,6 +398,15 @@ pub(super) mod tests {
             claims(&user, "phone"),
             serde_json::json!({"phone_number": "+1 555", "phone_number_verified": false})
         );
+    }
+
+    #[test]
+    fn a_person_answers_to_either_name_however_it_is_typed() {
+        let user = ada();
+        assert!(["ADA@example.com", " ada "].iter().all(|name| user.answers_to(name)));
+        assert!(["", "bob", "ada@", "example.com"].iter().all(|name| !user.answers_to(name)));
+        let nameless = User { username: None, ..user };
+        assert!(!nameless.answers_to("ada") && !nameless.answers_to(""));
     }
 
     #[test]

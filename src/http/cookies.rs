@@ -9,6 +9,8 @@ use crate::app::App;
 pub enum Cookie {
     /// The session of a signed-in person.
     Session,
+    /// The sessions of those who are signed in on the same browser beside them.
+    Beside,
     /// Tells one browser from another before anybody signs in; forms and requests in addresses are bound to it.
     Browser,
     /// Tells the browsers of a person apart from their first sign-in there on, whether or not they are signed in.
@@ -25,6 +27,8 @@ impl Cookie {
         match (self, app.is_development()) {
             (Self::Session, false) => "__Host-countersign_session",
             (Self::Session, true) => "countersign_session",
+            (Self::Beside, false) => "__Host-countersign_beside",
+            (Self::Beside, true) => "countersign_beside",
             (Self::Browser, false) => "__Host-countersign_browser",
             (Self::Browser, true) => "countersign_browser",
             (Self::Device, false) => "__Host-countersign_device",

@@ -5,12 +5,13 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
+use countersign_types::SessionId;
 use serde::{Deserialize, Serialize};
 
 use super::visitor::Visitor;
 use crate::{
     app::App,
-    domain::authorization::AuthorizationRequest,
+    domain::{accounts::Manner, authorization::AuthorizationRequest},
     store::{StoreError, pushed_request},
 };
 
@@ -37,6 +38,12 @@ pub struct Interaction {
     /// Whether the person would rather go on without a second factor than set one up.
     #[serde(default)]
     pub without_second_factor: bool,
+    /// Which of the browser's sessions the person chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<SessionId>,
+    /// How whoever signs in comes to those who are signed in on the browser already.
+    #[serde(default)]
+    pub manner: Manner,
 }
 
 /// What is sealed into the address: the request itself, or where it is stored.
@@ -64,7 +71,7 @@ pub enum InteractionError {
 impl Interaction {
     /// A request that has just arrived.
     pub fn new(request: AuthorizationRequest, asked_at: DateTime<Utc>) -> Self {
-        Self { request, asked_at, denied: false, without_second_factor: false }
+        Self { request, asked_at, denied: false, without_second_factor: false, chosen: None, manner: Manner::Instead }
     }
 
     /// The same request, refused by the person.
@@ -77,6 +84,21 @@ impl Interaction {
     #[must_use]
     pub fn without_second_factor(self) -> Self {
         Self { without_second_factor: true, ..self }
+    }
+
+    /// The same request, of a person who chose this session of theirs. What another account said to it does not count.
+    #[must_use]
+    pub fn choose(mut self, session: SessionId, email: String) -> Self {
+        // Where they must prove anew who they are, their name stands there.
+        self.request.login_hint = Some(email);
+        Self { chosen: Some(session), without_second_factor: false, ..self }
+    }
+
+    /// The same request, of a person who signs in beside whoever is signed in already; as whom, if that is known.
+    #[must_use]
+    pub fn beside(mut self, login_hint: Option<String>) -> Self {
+        self.request.login_hint = login_hint;
+        Self { chosen: None, without_second_factor: false, manner: Manner::Beside, ..self }
     }
 
     /// The value of `i`, for this browser alone.

@@ -1,6 +1,7 @@
 //! What every endpoint and page needs of HTTP: reading requests without surprises, and answering safely.
 
 pub mod around;
+pub mod beside;
 pub mod cookies;
 pub mod cors;
 pub mod csrf;

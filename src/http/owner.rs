@@ -98,12 +98,16 @@ pub struct Owner {
     pub user: User,
 }
 
-/// Who is signed in; or, if nobody is, the way to the sign-in and back to this place.
+/// Who is signed in; or, if nobody is, the way to the sign-in and back to this place; or to the choice, if others are signed in on
+/// this browser.
 pub async fn owner(app: &App, headers: &HeaderMap, place: Place) -> Result<Owner, Response> {
-    match find(app, headers).await {
-        Ok(Some(owner)) => Ok(owner),
-        Ok(None) => Err(detour("/login", place)),
-        Err(error) => Err(ErrorPage::from(error).into_response()),
+    let broken = |error: StoreError| ErrorPage::from(error).into_response();
+    match find(app, headers).await.map_err(broken)? {
+        Some(owner) => Ok(owner),
+        None if session::accounts(app, headers).await.map_err(broken)?.beside.is_empty() => {
+            Err(detour("/login", place))
+        }
+        None => Err(detour("/accounts", place)),
     }
 }
 

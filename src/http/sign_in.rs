@@ -6,17 +6,22 @@ use axum::{
 };
 
 use super::{
+    beside,
     cookies::Cookie,
     error_page::ErrorPage,
     interaction::{self, RESUME},
     owner::{self, Place},
-    session,
+    session::{self, Keep},
     visitor::Visitor,
     waiting,
 };
 use crate::{
     app::App,
-    domain::{device::DEVICE_LIFETIME, session::Session, token::Secret},
+    domain::{
+        accounts::{Accounts, Manner},
+        device::DEVICE_LIFETIME,
+        token::Secret,
+    },
     login::{
         Proof,
         session::{Begun, SignedIn, begin},
@@ -24,6 +29,8 @@ use crate::{
     store::Tx,
 };
 
+/// Where a person chooses among the accounts of the browser.
+pub const ACCOUNTS: &str = "/accounts";
 /// Where a code of the second factor is asked for.
 pub const CODE: &str = "/login/totp";
 /// Where a second factor is set up during a sign-in.
@@ -32,10 +39,17 @@ pub const ENROL: &str = "/login/second-factor";
 /// Where a person goes once they are signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Onward {
-    /// On with the sealed request of an app.
-    App(String),
+    /// On with the request of an app.
+    App {
+        /// The request, sealed.
+        sealed: String,
+        /// What the person chose in it.
+        manner: Manner,
+    },
     /// To a page of the account area.
     Account(Place),
+    /// To the overview of the account area, beside whoever is signed in. It is sealed that the person chose that.
+    Beside(String),
     /// To the start page.
     Start,
 }
@@ -44,8 +58,9 @@ impl Onward {
     /// The way there.
     pub fn path(&self) -> String {
         match self {
-            Self::App(sealed) => interaction::address(RESUME, sealed),
+            Self::App { sealed, .. } => interaction::address(RESUME, sealed),
             Self::Account(place) => place.path().to_owned(),
+            Self::Beside(_) => Place::Overview.path().to_owned(),
             Self::Start => "/".to_owned(),
         }
     }
@@ -53,9 +68,19 @@ impl Onward {
     /// The way to a page that leads there in the end.
     pub fn by(&self, page: &str) -> String {
         match self {
-            Self::App(sealed) => interaction::address(page, sealed),
+            Self::App { sealed, .. } => interaction::address(page, sealed),
             Self::Account(place) => owner::address(page, *place),
+            Self::Beside(sealed) => beside::address(page, sealed),
             Self::Start => page.to_owned(),
+        }
+    }
+
+    /// How the person comes to those who are signed in on the browser already.
+    pub fn manner(&self) -> Manner {
+        match self {
+            Self::App { manner, .. } => *manner,
+            Self::Beside(_) => Manner::Beside,
+            Self::Account(_) | Self::Start => Manner::Instead,
         }
     }
 }
@@ -70,8 +95,8 @@ pub async fn sign_in(
     proof: &Proof,
     onward: &Onward,
 ) -> Result<Option<Response>, ErrorPage> {
-    let present = session::present(app, headers).await?;
-    sign_in_within(app, app.store.write().await?, visitor, (proof, present), onward).await
+    let accounts = session::accounts(app, headers).await?;
+    sign_in_within(app, app.store.write().await?, visitor, (proof, accounts), onward).await
 }
 
 /// The same at the end of the transaction that made the proof possible: both happen, or neither.
@@ -79,7 +104,7 @@ pub async fn sign_in_within(
     app: &App,
     mut tx: Tx,
     visitor: &Visitor,
-    (proof, present): (&Proof, Option<Session>),
+    (proof, accounts): (&Proof, Accounts),
     onward: &Onward,
 ) -> Result<Option<Response>, ErrorPage> {
     let wait = |page| {
@@ -87,7 +112,7 @@ pub async fn sign_in_within(
         response.headers_mut().append(header::SET_COOKIE, waiting::cookie(app, visitor, proof));
         response
     };
-    let response = match begin(app, &mut tx, proof, present, &visitor.device).await? {
+    let response = match begin(app, &mut tx, proof, (accounts, onward.manner()), &visitor.device).await? {
         Begun::SignedIn(signed_in) => go_on(app, &signed_in, &onward.path()),
         Begun::AskCode => wait(CODE),
         Begun::Enrol => wait(ENROL),
@@ -101,7 +126,11 @@ pub async fn sign_in_within(
 pub fn go_on(app: &App, signed_in: &SignedIn, to: &str) -> Response {
     let mut response = redirect(to);
     let headers = response.headers_mut();
-    headers.append(header::SET_COOKIE, session::cookie(app, &signed_in.cookie));
+    let kept = match &signed_in.beside {
+        Some(beside) => Keep::All(&signed_in.cookie, beside),
+        None => Keep::Present(&signed_in.cookie),
+    };
+    session::keep(app, headers, kept);
     headers.append(header::SET_COOKIE, device_cookie(app, &signed_in.device));
     headers.append(header::SET_COOKIE, waiting::clear_cookie(app));
     response

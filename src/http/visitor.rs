@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How long a cookie of ours is: 256 bits in base64url.
-const SECRET_CHARS: usize = 43;
+pub(super) const SECRET_CHARS: usize = 43;
 
 /// A browser. It has a cookie of its own from its first page on.
 #[derive(Clone, Debug)]

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     app::App,
     domain::{
+        accounts::{Accounts, Manner},
         event::{AuditEntry, Event, Remover},
         mail::Mail,
         recovery_code::RecoveryCode,
@@ -85,7 +86,7 @@ pub async fn complete(
     app: &App,
     typed: Typed<'_>,
     proof: &Proof,
-    present: Option<Session>,
+    there: (Accounts, Manner),
     trust_device: bool,
 ) -> Result<SignedIn, CodeError> {
     let attempt = Attempt::begin(app, typed, &proof.user).await?;
@@ -93,7 +94,7 @@ pub async fn complete(
         let mut tx = app.store.write().await?;
         let Some(factor) = attempt.accept(&mut tx).await? else { return attempt.fail(tx).await };
         let proof = Proof { shown: Shown::Factor(factor), at: typed.at, ..proof.clone() };
-        let mut signed_in = match begin(app, &mut tx, &proof, present, typed.device).await? {
+        let mut signed_in = match begin(app, &mut tx, &proof, there, typed.device).await? {
             Begun::SignedIn(signed_in) => *signed_in,
             // Nothing else is missing.
             Begun::Void | Begun::AskCode | Begun::Enrol => return Err(CodeError::Void),
@@ -193,8 +194,8 @@ pub enum First {
     OfSignIn {
         /// The sign-in.
         proof: Box<Proof>,
-        /// The session that the browser has.
-        present: Option<Session>,
+        /// Who is signed in on the browser, and how the person comes to them.
+        there: (Accounts, Manner),
     },
     /// Somebody who is signed in.
     OfSession(Session),
@@ -242,9 +243,9 @@ pub async fn complete_enrolment(
     }
     let codes = enrolled(app, &mut tx, &user, now).await?;
     let signed_in = match first {
-        First::OfSignIn { proof, present } => {
+        First::OfSignIn { proof, there } => {
             let proof = Proof { shown: Shown::Factor(Factor::Totp), at: now, ..*proof };
-            match begin(app, &mut tx, &proof, present, device).await? {
+            match begin(app, &mut tx, &proof, there, device).await? {
                 Begun::SignedIn(signed_in) => *signed_in,
                 // Nothing else is missing.
                 Begun::Void | Begun::AskCode | Begun::Enrol => return Err(EnrolError::Void),

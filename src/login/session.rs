@@ -1,4 +1,4 @@
-//! Sessions: how they begin, and what ends with them.
+//! Sessions: how they begin, which of a browser's is the present one, and what ends with them.
 
 use chrono::{DateTime, Utc};
 use countersign_types::SessionId;
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     app::App,
     domain::{
+        accounts::{Accounts, Arrival, Manner},
         event::{AuditEntry, Event},
         mail::Mail,
         second_factor::{Factor, Next, Shown, Strength, next},
@@ -29,6 +30,8 @@ pub struct SignedIn {
     pub session: Session,
     /// Its cookie. Nobody had it before.
     pub cookie: Secret,
+    /// The cookies of those that stay beside it, new as well; `None` where they are as they were.
+    pub beside: Option<Vec<Secret>>,
     /// The cookie by which the browser is known when the session is over.
     pub device: Secret,
 }
@@ -49,12 +52,12 @@ pub enum Begun {
 /// Signs a person in on this device, if no second factor is missing. A new cookie every time, so that a planted one is worth
 /// nothing. Every way to a session leads through here.
 ///
-/// `present` is the session that this browser has: it goes on for the same person, and ends for another.
+/// `accounts` are those of this browser: the person's own goes on, and what becomes of the others depends on the manner.
 pub async fn begin(
     app: &App,
     tx: &mut Tx,
     proof: &Proof,
-    present: Option<Session>,
+    (accounts, manner): (Accounts, Manner),
     device: &Device,
 ) -> Result<Begun, StoreError> {
     // Whoever changes either must wait for this transaction, and then finds its session.
@@ -63,14 +66,15 @@ pub async fn begin(
     {
         return Ok(Begun::Void);
     }
+    let Arrival { own, beside, expired, ended } = accounts.arrive(&proof.user.id, manner);
     // One that ended a moment ago does not come back to life.
-    let present = match present {
-        Some(present) if session::touch(tx, &present.id, proof.at).await? => Some(present),
+    let own = match own {
+        Some(own) if session::touch(tx, &own.id, proof.at).await? => Some(own),
         _ => None,
     };
     let shown = match proof.shown {
         // Whoever is signed in and proves it anew is asked for all of it, whatever the device.
-        Shown::Nothing if present.as_ref().is_some_and(|present| present.user == proof.user.id) => Shown::NothingYet,
+        Shown::Nothing if own.is_some() => Shown::NothingYet,
         shown => shown,
     };
     let strength = match next(shown, second_factor::standing(app, tx, &proof.user, device, proof.at).await?) {
@@ -99,24 +103,84 @@ pub async fn begin(
         created_at: proof.at,
         last_seen: proof.at,
     };
-    let session = match present {
-        Some(present) if present.user == proof.user.id => {
-            let Session { id, label, created_at, .. } = present;
-            let session = Session { id, label, created_at, ..proven };
-            session::reauthenticate(tx, &session, &cookie.digest()).await?;
-            session
-        }
-        other => {
-            if let Some(other) = other {
-                end(app, tx, &other, SessionEnd::Replaced, device, proof.at).await?;
-            }
-            session::insert(tx, &proven, &cookie.digest()).await?;
-            end_surplus(app, tx, &proven, device).await?;
-            proven
-        }
+    for (other, reason) in &ended {
+        end(app, tx, other, *reason, device, proof.at).await?;
+    }
+    let session = if let Some(Session { id, label, created_at, .. }) = own {
+        let session = Session { id, label, created_at, ..proven };
+        session::reauthenticate(tx, &session, &cookie.digest()).await?;
+        session
+    } else {
+        session::insert(tx, &proven, &cookie.digest()).await?;
+        end_surplus(app, tx, &proven, device).await?;
+        proven
     };
+    let beside = Some(renew_cookies(app, tx, beside.iter().chain(&expired)).await?);
     record_success(tx, &session, device, proof.at).await?;
-    Ok(Begun::SignedIn(Box::new(SignedIn { session, cookie, device: device_cookie })))
+    Ok(Begun::SignedIn(Box::new(SignedIn { session, cookie, beside, device: device_cookie })))
+}
+
+/// The cookies of a browser whose present account is another one now. Nobody had them before.
+#[derive(Debug)]
+pub struct Switched {
+    /// That of the present one.
+    pub cookie: Secret,
+    /// Those of the others.
+    pub beside: Vec<Secret>,
+}
+
+/// Makes an account that is signed in on a browser the present one there; nothing if it is not signed in there, or ended a moment
+/// ago. Nothing is proven by it: when and how its person signed in stays as it is.
+pub async fn switch(
+    app: &App,
+    tx: &mut Tx,
+    (accounts, chosen): (Accounts, &SessionId),
+    device: &Device,
+    now: DateTime<Utc>,
+) -> Result<Option<Switched>, StoreError> {
+    let Some(Session { user, .. }) = accounts.find(chosen).cloned() else { return Ok(None) };
+    let is_another = accounts.present.as_ref().is_none_or(|present| present.id != *chosen);
+    let Arrival { beside, expired, .. } = accounts.arrive(&user, Manner::Beside);
+    if !account::hold_enabled(tx, &user).await? || !session::touch(tx, chosen, now).await? {
+        return Ok(None);
+    }
+    let cookie = app.random.secret();
+    session::change_cookie(tx, chosen, &cookie.digest()).await?;
+    let beside = renew_cookies(app, tx, beside.iter().chain(&expired)).await?;
+    if is_another {
+        let entry = AuditEntry::new(Event::SessionChosen).user(&user).session(chosen).personal(device.personal());
+        audit::record(tx, &entry, now).await?;
+    }
+    Ok(Some(Switched { cookie, beside }))
+}
+
+/// New cookies for sessions of a browser, so that a copy of the old ones opens nothing any more.
+async fn renew_cookies(
+    app: &App,
+    tx: &mut Tx,
+    sessions: impl Iterator<Item = &Session>,
+) -> Result<Vec<Secret>, StoreError> {
+    let mut cookies = Vec::new();
+    for session in sessions {
+        let cookie = app.random.secret();
+        session::change_cookie(tx, &session.id, &cookie.digest()).await?;
+        cookies.push(cookie);
+    }
+    Ok(cookies)
+}
+
+/// Signs every account of a browser out.
+pub async fn end_together(
+    app: &App,
+    tx: &mut Tx,
+    accounts: &Accounts,
+    device: &Device,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    for session in accounts.live() {
+        end(app, tx, session, SessionEnd::Logout, device, now).await?;
+    }
+    Ok(())
 }
 
 /// Makes a session as strong as a sign-in with this factor, under a new cookie; nothing if it ended meanwhile. When the password
@@ -144,7 +208,7 @@ pub(super) async fn strengthen(
     };
     session::reauthenticate(tx, &session, &cookie.digest()).await?;
     record_success(tx, &session, device, now).await?;
-    Ok(Some(SignedIn { session, cookie, device: device_cookie }))
+    Ok(Some(SignedIn { session, cookie, beside: None, device: device_cookie }))
 }
 
 fn words(amr: &[&str]) -> Vec<String> {

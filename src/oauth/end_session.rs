@@ -15,14 +15,17 @@ use url::form_urlencoded::Serializer;
 
 use crate::{
     app::{App, Issuer},
-    domain::session::{Session, SessionEnd},
+    domain::{
+        accounts::Accounts,
+        session::{Session, SessionEnd},
+    },
     http::{
         csrf,
         error_page::{ErrorPage, Sender},
         form::{Form, Parameters, Query},
         frame::Frame,
         headers::{CLIENT_FORM_POLICY, page},
-        session,
+        session::{self, Keep},
         state::AppState,
         visitor::Visitor,
     },
@@ -62,25 +65,47 @@ struct LogoutPage {
     client_name: Option<String>,
     csrf: String,
     request: String,
+    /// Whether other accounts are signed in on this browser.
+    has_others: bool,
 }
 
 /// What happens with a request.
-#[derive(Debug, PartialEq, Eq)]
-enum Decision {
-    /// The session ends, and the person goes on.
-    End,
+#[derive(Debug)]
+enum Decision<'a> {
+    /// This session ends, and the person goes on.
+    End(&'a Session),
     /// The person is asked: anybody could have sent them here.
     Ask,
     /// There is nothing to end.
     GoOn,
 }
 
-/// `named` is the name by which the hint's client knows the session.
-fn decide(request: &LogoutRequest, session: Option<&Session>, named: Option<&SessionId>) -> Decision {
-    match (session, &request.hinted) {
-        (None, _) => Decision::GoOn,
-        (Some(_), Some(hinted)) if named == Some(&hinted.sid) => Decision::End,
-        (Some(_), _) => Decision::Ask,
+/// `hinted` is the session of this browser that the hint names, if it names one.
+fn decide<'a>(hinted: Option<&'a Session>, present: Option<&Session>) -> Decision<'a> {
+    match (hinted, present) {
+        (Some(hinted), _) => Decision::End(hinted),
+        (None, Some(_)) => Decision::Ask,
+        (None, None) => Decision::GoOn,
+    }
+}
+
+/// What the person said to the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Confirmed {
+    /// To sign out of the present account.
+    Present,
+    /// To sign out of all accounts of this browser.
+    All,
+}
+
+impl Confirmed {
+    /// Nothing, where the form is none of ours.
+    fn parse(form: &Parameters) -> Option<Self> {
+        match (form.has("confirm"), form.has("confirm_all")) {
+            (_, true) => Some(Self::All),
+            (true, false) => Some(Self::Present),
+            (false, false) => None,
+        }
     }
 }
 
@@ -108,8 +133,8 @@ pub async fn get(
 pub async fn post(State(state): State<AppState>, visitor: Visitor, headers: HeaderMap, Form(form): Form) -> Response {
     let outcome = async {
         let form = form.map_err(|error| ErrorPage::unreadable(Sender::App, error))?;
-        if form.has("confirm") {
-            return confirm(&state, &visitor, &headers, &form).await;
+        if let Some(confirmed) = Confirmed::parse(&form) {
+            return confirm(&state, &visitor, &headers, (confirmed, &form)).await;
         }
         let request = parse(&state.app, &state.issuer, &form).await?;
         let mut query = Serializer::new(String::new());
@@ -178,60 +203,79 @@ async fn go_on(
     request: LogoutRequest,
 ) -> Result<Response, ErrorPage> {
     let app = &*state.app;
-    let session = session::present(app, headers).await?;
-    let client = match &request.hinted {
-        Some(hinted) => app.store.client(&hinted.client).await?,
-        None => None,
-    };
-    let named = client.zip(session.as_ref()).map(|(client, session)| state.issuer.sid(&client, &session.id));
-    match (decide(&request, session.as_ref(), named.as_ref()), session) {
-        (Decision::End, Some(session)) => end(app, visitor, &session, &request).await,
-        (Decision::Ask, _) => {
+    let accounts = session::accounts(app, headers).await?;
+    let hinted = hinted(state, &request, &accounts).await?;
+    match decide(hinted, accounts.present.as_ref()) {
+        Decision::End(session) => {
+            let is_present = accounts.present.as_ref().is_some_and(|present| present.id == session.id);
+            end(app, visitor, session).await?;
+            Ok(leave(app, &request, is_present.then_some(Keep::Others)))
+        }
+        Decision::Ask => {
             let sealed = seal(app, &request);
             let (csrf, client_name) = (csrf::token(app, visitor), request.client_name);
-            let question = LogoutPage { frame, client_name, csrf, request: sealed };
+            let has_others = !accounts.beside.is_empty();
+            let question = LogoutPage { frame, client_name, csrf, request: sealed, has_others };
             Ok((page(CLIENT_FORM_POLICY, &question.frame), question).into_response())
         }
-        (Decision::End | Decision::GoOn, _) => Ok(leave(app, &request)),
+        Decision::GoOn => Ok(leave(app, &request, Some(Keep::Others))),
     }
+}
+
+/// The session of this browser that the hint names, by the name that its client knows it by.
+async fn hinted<'a>(
+    state: &AppState,
+    request: &LogoutRequest,
+    accounts: &'a Accounts,
+) -> Result<Option<&'a Session>, StoreError> {
+    let Some(Hinted { client, sid }) = &request.hinted else { return Ok(None) };
+    let Some(client) = state.app.store.client(client).await? else { return Ok(None) };
+    Ok(accounts.live().find(|session| state.issuer.sid(&client, &session.id) == *sid))
 }
 
 async fn confirm(
     state: &AppState,
     visitor: &Visitor,
     headers: &HeaderMap,
-    form: &Parameters,
+    (confirmed, form): (Confirmed, &Parameters),
 ) -> Result<Response, ErrorPage> {
     let app = &state.app;
     if !csrf::is_valid(app, visitor, form) {
         return Err(ErrorPage::forged_form());
     }
     let request = open(app, form.get("request").unwrap_or_default())?;
-    match session::present(app, headers).await? {
-        Some(session) => end(app, visitor, &session, &request).await,
-        None => Ok(leave(app, &request)),
+    let accounts = session::accounts(app, headers).await?;
+    match (confirmed, &accounts.present) {
+        (Confirmed::All, _) => {
+            let mut tx = app.store.write().await?;
+            login::session::end_together(app, &mut tx, &accounts, &visitor.device, app.clock.now()).await?;
+            tx.commit().await?;
+            Ok(leave(app, &request, Some(Keep::Nothing)))
+        }
+        (Confirmed::Present, Some(present)) => {
+            end(app, visitor, present).await?;
+            Ok(leave(app, &request, Some(Keep::Others)))
+        }
+        (Confirmed::Present, None) => Ok(leave(app, &request, Some(Keep::Others))),
     }
 }
 
-async fn end(app: &App, visitor: &Visitor, session: &Session, request: &LogoutRequest) -> Result<Response, ErrorPage> {
-    let end = async {
-        let mut tx = app.store.write().await?;
-        login::session::end(app, &mut tx, session, SessionEnd::Logout, &visitor.device, app.clock.now()).await?;
-        tx.commit().await
-    };
-    end.await.map_err(|error: StoreError| ErrorPage::from(error))?;
-    Ok(leave(app, request))
+async fn end(app: &App, visitor: &Visitor, session: &Session) -> Result<(), StoreError> {
+    let mut tx = app.store.write().await?;
+    login::session::end(app, &mut tx, session, SessionEnd::Logout, &visitor.device, app.clock.now()).await?;
+    tx.commit().await
 }
 
-fn leave(app: &App, request: &LogoutRequest) -> Response {
+/// To where the person goes afterwards. Of the browser's sessions those are left that are kept; all of them, where nothing is said.
+fn leave(app: &App, request: &LogoutRequest, kept: Option<Keep<'_>>) -> Response {
     let to = request.redirect_to.as_deref().unwrap_or("/signed-out");
     let Ok(location) = HeaderValue::try_from(to) else { return ErrorPage::expired().into_response() };
-    let headers = [
-        (header::LOCATION, location),
-        (header::SET_COOKIE, session::clear_cookie(app)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    (StatusCode::SEE_OTHER, headers).into_response()
+    let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    let mut response = (StatusCode::SEE_OTHER, headers).into_response();
+    if let Some(kept) = kept {
+        session::keep(app, response.headers_mut(), kept);
+    }
+    response
 }
 
 fn seal(app: &App, request: &LogoutRequest) -> String {

@@ -27,6 +27,7 @@ use crate::{
         headers::{CLIENT_FORM_POLICY, page},
         interaction::{self, Interaction},
         session,
+        sign_in::ACCOUNTS,
         state::AppState,
         visitor::Visitor,
     },
@@ -125,7 +126,7 @@ struct ConsentPage {
     client: ShownClient,
     /// Who is signed in.
     person: String,
-    /// Where someone else can sign in.
+    /// Where another account can be chosen.
     switch_account: String,
     /// What the app may do afterwards.
     scopes: Vec<String>,
@@ -164,7 +165,7 @@ async fn show(
         session: question.session.id.to_string(),
         client: ShownClient::from(&*question.client),
         person: user.map(|user| user.display_name().to_owned()).unwrap_or_default(),
-        switch_account: interaction::address("/login", &question.sealed),
+        switch_account: interaction::address(ACCOUNTS, &question.sealed),
         scopes: in_plain_words(&request.consent_scope(), &*app.store.apis().await?, &frame),
         destination: Destination::of(&request.redirect_uri),
         frame,

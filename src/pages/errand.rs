@@ -92,7 +92,7 @@ pub(super) fn way(app: &App, asked: Asked, purpose: &Purpose) -> Option<String> 
 fn with_request(path: &str, purpose: &Purpose) -> String {
     match purpose {
         Purpose::App { sealed, .. } => interaction::address(path, sealed),
-        Purpose::Account(_) | Purpose::Plain => path.to_owned(),
+        Purpose::Account(_) | Purpose::Beside { .. } | Purpose::Plain => path.to_owned(),
     }
 }
 
@@ -204,7 +204,7 @@ async fn leave(
     };
     let request = match purpose {
         Purpose::App { sealed, .. } => Some(sealed),
-        Purpose::Account(_) | Purpose::Plain => None,
+        Purpose::Account(_) | Purpose::Beside { .. } | Purpose::Plain => None,
     };
     let locale = frame.language().tag().to_owned();
     let errand = Errand { wish, locale, request, from: visitor.device.personal() };

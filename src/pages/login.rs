@@ -22,13 +22,14 @@ use super::{
 };
 use crate::{
     app::App,
+    domain::accounts::Manner,
     http::{
         csrf,
         error_page::ErrorPage,
         form::{Form, FormError, Parameters, Query},
         frame::Frame,
         headers::page,
-        sign_in::sign_in,
+        sign_in::{ACCOUNTS, sign_in},
         state::AppState,
         visitor::Visitor,
     },
@@ -108,6 +109,8 @@ struct LoginPage {
     csrf: String,
     /// The app that the sign-in is for.
     client: Option<ShownClient>,
+    /// The way back to the accounts that are signed in, and stay so.
+    accounts: Option<String>,
     /// What stands in the name field.
     username: String,
     /// Why the last try failed.
@@ -131,6 +134,10 @@ fn show(app: &App, visitor: &Visitor, frame: Frame, purpose: &Purpose, filled: &
         action: purpose.onward().by("/login"),
         csrf: csrf::token(app, visitor),
         client: purpose.client(),
+        accounts: match purpose.onward().manner() {
+            Manner::Beside => Some(purpose.onward().by(ACCOUNTS)),
+            Manner::Instead => None,
+        },
         username: shorten(filled.username).to_owned(),
         refusal,
         recover: errand::way(app, Asked::Recover, purpose),
@@ -216,7 +223,8 @@ pub(super) fn samples(frame: &Frame, text: &str) -> Vec<super::tests::Sample> {
             let way = || refusal.is_none().then(own);
             let (recover, sign_up) = (way(), way());
             let (frame, action, csrf, username) = (frame.clone(), own(), own(), own());
-            let page = LoginPage { frame, action, csrf, client, username, refusal, recover, sign_up };
+            let accounts = client.is_none().then(own);
+            let page = LoginPage { frame, action, csrf, client, accounts, username, refusal, recover, sign_up };
             samples.push(("login.html", page.render().unwrap()));
         }
     }

@@ -7,6 +7,7 @@
 //! page in every state, which the tests of templates look at.
 
 pub mod account;
+pub mod accounts;
 pub mod assets;
 pub mod consent;
 pub mod dev_mail;

@@ -7,6 +7,7 @@ use crate::{
     app::App,
     domain::{client::Client, second_factor::Shown},
     http::{
+        beside,
         error_page::ErrorPage,
         form::Parameters,
         headers::{CLIENT_FORM_POLICY, PAGE_POLICY},
@@ -30,6 +31,13 @@ pub(super) enum Purpose {
     },
     /// For a page of the account area.
     Account(Place),
+    /// For being signed in beside whoever is already, as the person chose.
+    Beside {
+        /// The choice as it stands in the address.
+        sealed: String,
+        /// As whom, if that is known.
+        login_hint: String,
+    },
     /// For nothing but being signed in.
     Plain,
 }
@@ -38,7 +46,12 @@ impl Purpose {
     /// Opens the request in the address, if there is one. A place that is none of ours is as good as none.
     pub(super) async fn open(app: &App, visitor: &Visitor, query: &Parameters) -> Result<Self, ErrorPage> {
         let Some(sealed) = query.owned("i") else {
-            return Ok(query.get("to").and_then(Place::named).map_or(Self::Plain, Self::Account));
+            let beside = query.owned("beside").and_then(|sealed| Some((beside::open(app, visitor, &sealed)?, sealed)));
+            return Ok(match (beside, query.get("to").and_then(Place::named)) {
+                (Some((login_hint, sealed)), _) => Self::Beside { sealed, login_hint },
+                (None, Some(place)) => Self::Account(place),
+                (None, None) => Self::Plain,
+            });
         };
         let interaction = Box::new(Interaction::open(app, visitor, &sealed).await?);
         let client = app.store.client(&interaction.request.client_id).await?;
@@ -49,8 +62,9 @@ impl Purpose {
     /// Where the person goes once they are signed in.
     pub(super) fn onward(&self) -> Onward {
         match self {
-            Self::App { sealed, .. } => Onward::App(sealed.clone()),
+            Self::App { sealed, interaction, .. } => Onward::App { sealed: sealed.clone(), manner: interaction.manner },
             Self::Account(place) => Onward::Account(*place),
+            Self::Beside { sealed, .. } => Onward::Beside(sealed.clone()),
             Self::Plain => Onward::Start,
         }
     }
@@ -59,7 +73,7 @@ impl Purpose {
     pub(super) fn client(&self) -> Option<ShownClient> {
         match self {
             Self::App { client, .. } => Some(ShownClient::from(&**client)),
-            Self::Account(_) | Self::Plain => None,
+            Self::Account(_) | Self::Beside { .. } | Self::Plain => None,
         }
     }
 
@@ -67,6 +81,7 @@ impl Purpose {
     pub(super) fn login_hint(&self) -> &str {
         match self {
             Self::App { interaction, .. } => interaction.request.login_hint.as_deref().unwrap_or_default(),
+            Self::Beside { login_hint, .. } => login_hint,
             Self::Account(_) | Self::Plain => "",
         }
     }
@@ -75,7 +90,7 @@ impl Purpose {
     pub(super) fn shown(&self) -> Shown {
         match self {
             Self::App { interaction, .. } if interaction.request.wants_every_factor() => Shown::NothingYet,
-            Self::App { .. } | Self::Account(_) | Self::Plain => Shown::Nothing,
+            Self::App { .. } | Self::Account(_) | Self::Beside { .. } | Self::Plain => Shown::Nothing,
         }
     }
 
@@ -83,7 +98,7 @@ impl Purpose {
     pub(super) fn policy(&self) -> &'static str {
         match self {
             Self::App { .. } => CLIENT_FORM_POLICY,
-            Self::Account(_) | Self::Plain => PAGE_POLICY,
+            Self::Account(_) | Self::Beside { .. } | Self::Plain => PAGE_POLICY,
         }
     }
 }

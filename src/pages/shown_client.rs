@@ -50,7 +50,7 @@ impl ShownClient {
 }
 
 /// The first letter or digit of a name.
-fn initial(name: &str) -> String {
+pub(super) fn initial(name: &str) -> String {
     name.chars().find(|c| c.is_alphanumeric()).map_or_else(|| "·".to_owned(), |first| first.to_uppercase().collect())
 }
 

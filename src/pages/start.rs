@@ -24,6 +24,8 @@ struct StartPage {
     issuer: String,
     /// Who is signed in.
     person: Option<String>,
+    /// Whether somebody else is signed in on this browser who could be chosen.
+    has_others: bool,
     /// The version, on a development start. Elsewhere it is nobody's business.
     development: Option<&'static str>,
     /// Whether mails are kept here, to be looked at.
@@ -32,7 +34,8 @@ struct StartPage {
 
 /// `GET /`
 pub async fn get(State(AppState { app, issuer }): State<AppState>, frame: Frame, headers: HeaderMap) -> Answer {
-    let user = match session::present(&app, &headers).await? {
+    let accounts = session::accounts(&app, &headers).await?;
+    let user = match &accounts.present {
         Some(session) => account::find(&mut app.store.read().await?, &session.user).await?,
         None => None,
     };
@@ -40,6 +43,7 @@ pub async fn get(State(AppState { app, issuer }): State<AppState>, frame: Frame,
         frame,
         issuer: issuer.url.clone(),
         person: user.map(|user| user.display_name().to_owned()),
+        has_others: !accounts.beside.is_empty(),
         development: app.is_development().then_some(env!("CARGO_PKG_VERSION")),
         keeps_mails: app.mailer.folder().is_some(),
     };
@@ -51,6 +55,7 @@ pub(super) fn samples(frame: &Frame, text: &str) -> Vec<super::tests::Sample> {
     let own = || text.to_owned();
     [(None, Some("1.2.3")), (Some(own()), Some("1.2.3")), (None, None), (Some(own()), None)]
         .map(|(person, development)| StartPage {
+            has_others: person.is_none() && development.is_none(),
             frame: frame.clone(),
             issuer: own(),
             person,

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use askama::Template;
 
-use super::{account, consent, dev_mail, errand, link, login, second_factor, signed_out, start};
+use super::{account, accounts, consent, dev_mail, errand, link, login, second_factor, signed_out, start};
 use crate::{
     config::Settings,
     http::{error_page, form_post, frame::Frame},
@@ -16,7 +16,7 @@ use crate::{
 pub(super) type Sample = (&'static str, String);
 
 /// Every page in every state, with this text wherever text comes from elsewhere.
-const PAGES: [fn(&Frame, &str) -> Vec<Sample>; 23] = [
+const PAGES: [fn(&Frame, &str) -> Vec<Sample>; 24] = [
     account::activity::samples,
     account::apps::samples,
     account::confirm::samples,
@@ -28,6 +28,7 @@ const PAGES: [fn(&Frame, &str) -> Vec<Sample>; 23] = [
     account::sessions::samples,
     account::password::samples,
     account::profile::samples,
+    accounts::samples,
     consent::samples,
     dev_mail::samples,
     errand::samples,
@@ -58,12 +59,16 @@ struct LogoutPage {
     client_name: Option<String>,
     csrf: String,
     request: String,
+    has_others: bool,
 }
 
 fn logout_samples(frame: &Frame, text: &str) -> Vec<Sample> {
     let own = || text.to_owned();
-    [None, Some(own())]
-        .map(|client_name| LogoutPage { frame: frame.clone(), client_name, csrf: own(), request: own() })
+    [(None, false), (Some(own()), false), (None, true)]
+        .map(|(client_name, has_others)| {
+            let (frame, csrf, request) = (frame.clone(), own(), own());
+            LogoutPage { frame, client_name, csrf, request, has_others }
+        })
         .map(|page| ("logout.html", page.render().unwrap()))
         .into()
 }

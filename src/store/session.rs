@@ -28,6 +28,13 @@ struct Row {
 }
 
 #[derive(sqlx::FromRow)]
+struct PastRow {
+    ended_at: Option<DateTime<Utc>>,
+    #[sqlx(flatten)]
+    session: Row,
+}
+
+#[derive(sqlx::FromRow)]
 struct NamedRow {
     email: String,
     #[sqlx(flatten)]
@@ -84,6 +91,28 @@ pub async fn find_by_cookie(tx: &mut Tx, cookie: &Digest) -> Result<Option<Sessi
         cookie.as_bytes(),
     )?;
     Ok(row.map(Session::from))
+}
+
+/// The session of a cookie, even if it was ended, and when; unless its person was disabled.
+pub async fn find_even_ended(
+    tx: &mut Tx,
+    cookie: &Digest,
+) -> Result<Option<(Session, Option<DateTime<Utc>>)>, StoreError> {
+    let row: Option<PastRow> = fetch_optional!(
+        tx,
+        "SELECT s.sid, s.user_id, s.auth_time, s.acr, s.amr, s.label, s.device_id, s.address,
+             s.created_at, s.last_seen, s.ended_at
+         FROM session s JOIN account a ON a.id = s.user_id
+         WHERE s.cookie_digest = $1 AND a.enabled",
+        cookie.as_bytes(),
+    )?;
+    Ok(row.map(|row| (row.session.into(), row.ended_at)))
+}
+
+/// Gives a session another cookie. One that has ended stays so.
+pub async fn change_cookie(tx: &mut Tx, session: &SessionId, cookie: &Digest) -> Result<(), StoreError> {
+    execute!(tx, "UPDATE session SET cookie_digest = $2 WHERE sid = $1", session.as_str(), cookie.as_bytes())?;
+    Ok(())
 }
 
 /// Whose session a cookie is, and what roles they have, unless it was ended or its person disabled.

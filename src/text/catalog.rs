@@ -42,6 +42,7 @@ macro_rules! files {
 /// All files.
 pub(super) const FILES: &[File] = files![
     "account",
+    "accounts",
     "activity",
     "apps",
     "client",

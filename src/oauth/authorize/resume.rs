@@ -24,7 +24,7 @@ use crate::{
         form::Query,
         interaction::{Interaction, InteractionError, address},
         session,
-        sign_in::{CODE, ENROL},
+        sign_in::{ACCOUNTS, CODE, ENROL},
         state::AppState,
         visitor::Visitor,
         waiting,
@@ -69,7 +69,8 @@ async fn try_to_go_on(
     let Some(client) = client.filter(|client| still_allows(client)) else {
         return Ok(ErrorPage::unregistered().into_response());
     };
-    let session = session::present(app, headers).await?;
+    let accounts = session::accounts(app, headers).await?;
+    let session = accounts.present;
     let (consent, second_factor) = match &session {
         Some(session) => {
             let mut tx = app.store.read().await?;
@@ -78,11 +79,15 @@ async fn try_to_go_on(
         }
         None => (None, Standing::Without { demanded: false }),
     };
-    let sub = session.as_ref().map(|session| state.issuer.sub(&client, &session.user));
+    let sub = |session: &Session| state.issuer.sub(&client, &session.user);
+    let beside: Vec<_> = accounts.beside.iter().map(sub).collect();
+    let sub = session.as_ref().map(sub);
     let circumstances = Circumstances {
         client: &client,
         session: session.as_ref(),
         sub: sub.as_deref(),
+        beside: &beside,
+        chosen: interaction.chosen.as_ref(),
         consent: consent.as_ref(),
         asked_at: interaction.asked_at,
         denied: interaction.denied,
@@ -94,6 +99,7 @@ async fn try_to_go_on(
     match (decide(request, &circumstances), session) {
         (Decision::Refuse(code, description), _) => Ok(refuse(request, code, description).send(&state.issuer)),
         (Decision::Login, _) => to_page("/login", app, visitor, &interaction).await,
+        (Decision::SelectAccount, _) => to_page(ACCOUNTS, app, visitor, &interaction).await,
         (Decision::SignUp, _) => to_page("/signup", app, visitor, &interaction).await,
         (Decision::SecondFactor, Some(_)) => strengthen(CODE, app, visitor, &interaction).await,
         (Decision::Enrol, Some(_)) => strengthen(ENROL, app, visitor, &interaction).await,

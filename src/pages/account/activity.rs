@@ -138,6 +138,7 @@ fn key(kind: &str, detail: &Value) -> &'static str {
         "recovery_codes.renewed" => "activity-codes-renewed",
         "device.trusted" => "activity-device-trusted",
         "devices.distrusted" => "activity-devices-distrusted",
+        "session.chosen" => "activity-chosen",
         "session.ended" => match of("reason") {
             "expired" => "activity-ended-expired",
             "replaced" => "activity-ended-replaced",
@@ -230,6 +231,7 @@ mod tests {
             Event::RecoveryCodesRenewed,
             Event::DeviceTrusted,
             Event::DevicesDistrusted,
+            Event::SessionChosen,
             Event::SessionsRevoked,
             Event::ConsentGranted { scope: scope.clone() },
             Event::ConsentDenied { scope: scope.clone() },
@@ -257,7 +259,7 @@ mod tests {
         assert!(!keys.contains(&"activity-other"), "{keys:?}");
         keys.sort_unstable();
         keys.dedup();
-        assert_eq!(keys.len(), 38, "some events need words of their own");
+        assert_eq!(keys.len(), 39, "some events need words of their own");
         assert_eq!(key("of.a.later.version", &Value::Null), "activity-other");
     }
 }

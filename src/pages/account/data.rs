@@ -21,7 +21,7 @@ use crate::{
         frame::Frame,
         headers::{PAGE_POLICY, page},
         owner::{Owner, Place, fresh_owner},
-        session,
+        session::{self, Keep},
         state::AppState,
         visitor::Visitor,
     },
@@ -159,7 +159,7 @@ async fn take(
             }
             tx.commit().await?;
             let mut response = go_to(DELETED);
-            response.headers_mut().append(header::SET_COOKIE, session::clear_cookie(app));
+            session::keep(app, response.headers_mut(), Keep::Others);
             Ok(response)
         }
     }

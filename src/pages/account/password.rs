@@ -4,7 +4,7 @@ use askama::Template;
 use askama_web::WebTemplate;
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 
@@ -29,7 +29,7 @@ use crate::{
         frame::Frame,
         headers::{PAGE_POLICY, page},
         owner::{Place, fresh_owner},
-        session,
+        session::{self, Keep},
         state::AppState,
         visitor::Visitor,
     },
@@ -150,7 +150,7 @@ async fn change(
             match change_password::run(app, change, present, &visitor.device, app.clock.now()).await {
                 Ok(cookie) => {
                     let mut response = go_to(CHANGED);
-                    response.headers_mut().append(header::SET_COOKIE, session::cookie(app, &cookie));
+                    session::keep(app, response.headers_mut(), Keep::Present(&cookie));
                     return Ok(response);
                 }
                 Err(ChangeError::New(error)) => Problem::New(error),

@@ -6,7 +6,7 @@ use askama::Template;
 use askama_web::WebTemplate;
 use axum::{
     extract::State,
-    http::{HeaderMap, header},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
@@ -25,7 +25,7 @@ use crate::{
         frame::Frame,
         headers::{PAGE_POLICY, page},
         owner::{Owner, Place, fresh_owner, owner},
-        session as browser_session,
+        session::{self as browser_session, Keep},
         state::AppState,
         visitor::Visitor,
     },
@@ -187,7 +187,7 @@ async fn end(app: &App, visitor: &Visitor, headers: &HeaderMap, form: Result<Par
     Ok(match request {
         Request::End(id) if id == session.id => {
             let mut response = go_to("/signed-out");
-            response.headers_mut().append(header::SET_COOKIE, browser_session::clear_cookie(app));
+            browser_session::keep(app, response.headers_mut(), Keep::Others);
             response
         }
         Request::End(_) | Request::EndOthers => go_to(ENDED),

@@ -86,8 +86,11 @@ impl Link {
 /// On with the request of the app that the person came from, if this is the browser that brought it and it has not expired.
 async fn onward(app: &App, visitor: &Visitor, request: Option<String>) -> Onward {
     match request {
-        Some(sealed) if Interaction::open(app, visitor, &sealed).await.is_ok() => Onward::App(sealed),
-        Some(_) | None => Onward::Start,
+        Some(sealed) => match Interaction::open(app, visitor, &sealed).await {
+            Ok(Interaction { manner, .. }) => Onward::App { sealed, manner },
+            Err(_) => Onward::Start,
+        },
+        None => Onward::Start,
     }
 }
 

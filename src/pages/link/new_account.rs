@@ -62,8 +62,8 @@ impl NewAccountPage {
 pub(super) fn form(frame: Frame, email: &str, link: &Link, csrf: String, filled: &Filled<'_>) -> Response {
     // An app that needs no consent gets its answer at the end of this form's redirects.
     let policy = match link.onward {
-        Onward::App(_) => CLIENT_FORM_POLICY,
-        Onward::Account(_) | Onward::Start => PAGE_POLICY,
+        Onward::App { .. } => CLIENT_FORM_POLICY,
+        Onward::Account(_) | Onward::Beside(_) | Onward::Start => PAGE_POLICY,
     };
     let form = NewAccountPage {
         frame,
@@ -99,9 +99,9 @@ pub(super) async fn make(
     (link, form): (&Link, &Parameters),
 ) -> Result<Response, Failed> {
     let person = parse(form, frame.language().tag())?;
-    let present = session::present(app, headers).await.map_err(ErrorPage::from)?;
+    let accounts = session::accounts(app, headers).await.map_err(ErrorPage::from)?;
     let (tx, proof) = create(app, &link.digest, person, &visitor.device, app.clock.now()).await?;
-    let signed_in = sign_in_within(app, tx, visitor, (&proof, present), &link.onward).await?;
+    let signed_in = sign_in_within(app, tx, visitor, (&proof, accounts), &link.onward).await?;
     // Nobody else knows of the account yet, so the proof counts.
     Ok(signed_in.unwrap_or_else(|| go_to("/login")))
 }

@@ -184,8 +184,8 @@ async fn take(
     let typed = Typed { code, device: &visitor.device, at: app.clock.now() };
     let outcome = match &subject {
         Subject::SignIn(proof) => {
-            let present = session::present(app, headers).await?;
-            complete(app, typed, proof, present, form.has("trust")).await
+            let there = (session::accounts(app, headers).await?, purpose.onward().manner());
+            complete(app, typed, proof, there, form.has("trust")).await
         }
         Subject::StepUp(session) => step_up(app, typed, session).await,
         Subject::Nothing => return Ok(go_to(&purpose.onward().by("/login"))),

@@ -194,7 +194,8 @@ async fn take(
     };
     let first = match candidate.how {
         How::Waiting(proof) => {
-            First::OfSignIn { proof: Box::new(proof), present: session::present(app, headers).await? }
+            let there = (session::accounts(app, headers).await?, purpose.onward().manner());
+            First::OfSignIn { proof: Box::new(proof), there }
         }
         How::SignedIn(session) => First::OfSession(session),
     };
@@ -216,7 +217,7 @@ async fn take(
 async fn decline(app: &App, visitor: &Visitor, purpose: Purpose) -> Answer {
     match purpose {
         Purpose::App { interaction, .. } => Ok(resume(&interaction.without_second_factor().seal(app, visitor).await?)),
-        Purpose::Account(_) | Purpose::Plain => Ok(go_to(&purpose.onward().path())),
+        Purpose::Account(_) | Purpose::Beside { .. } | Purpose::Plain => Ok(go_to(&purpose.onward().path())),
     }
 }
 

@@ -7,6 +7,7 @@ account-name = Name
 account-email = E-Mail-Adresse
 account-unconfirmed = (nicht bestätigt)
 account-username = Benutzername
+account-switch = Konto wechseln oder hinzufügen
 account-logout = Abmelden
 
 account-confirm-title = Bestätigen Sie, dass Sie es sind

@@ -7,6 +7,8 @@ start-about = Die Apps schicken Sie zum Anmelden hierher. Ihr Passwort bleibt hi
 start-person = Angemeldet als <strong>{ $person }</strong>
 start-account = Ihr Konto
 start-logout = Abmelden
+start-choose = Konto wählen
+start-switch = Konto wechseln
 start-login = Anmelden
 
 start-next = Die nächsten Schritte

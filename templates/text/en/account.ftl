@@ -7,6 +7,7 @@ account-name = Name
 account-email = Mail address
 account-unconfirmed = (not confirmed)
 account-username = User name
+account-switch = Switch or add an account
 account-logout = Sign out
 
 account-confirm-title = Confirm that it is you

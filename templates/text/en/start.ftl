@@ -7,6 +7,8 @@ start-about = The apps of this house send you here to sign in. Your password sta
 start-person = Signed in as <strong>{ $person }</strong>
 start-account = Your account
 start-logout = Sign out
+start-choose = Choose an account
+start-switch = Switch account
 start-login = Sign in
 
 start-next = Next steps

@@ -362,8 +362,8 @@ async fn cookies_of_a_sign_in(server: &Server) -> Vec<String> {
 async fn cookies_under_https() {
     let server = prepare(Server::production().await).await;
     let cookies = cookies_of_a_sign_in(&server).await;
-    assert_eq!(cookies.len(), 4);
-    for (cookie, name) in cookies.iter().zip(["browser", "session", "device", "waiting"]) {
+    assert_eq!(cookies.len(), 5);
+    for (cookie, name) in cookies.iter().zip(["browser", "session", "beside", "device", "waiting"]) {
         let name = format!("__Host-countersign_{name}");
         assert!(cookie.starts_with(&format!("{name}=")), "{cookie}");
         for attribute in ["; Path=/;", "; HttpOnly", "; SameSite=Lax", "; Secure"] {
@@ -377,8 +377,8 @@ async fn cookies_under_https() {
 async fn cookies_of_a_development_start() {
     let server = server().await;
     let cookies = cookies_of_a_sign_in(&server).await;
-    for (cookie, name) in cookies.iter().zip(["countersign_browser", "countersign_session", "countersign_device"]) {
-        assert!(cookie.starts_with(&format!("{name}=")) && !cookie.contains("Secure"), "{cookie}");
+    for (cookie, name) in cookies.iter().zip(["browser", "session", "beside", "device", "waiting"]) {
+        assert!(cookie.starts_with(&format!("countersign_{name}=")) && !cookie.contains("Secure"), "{cookie}");
         assert!(cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
     }
 }

@@ -16,6 +16,7 @@ mod a11_trusted_device;
 mod a12_fresh_proof;
 mod a13_lock_out;
 mod a14_enumeration;
+mod a15_accounts;
 mod a15_browser;
 mod a16_injection;
 mod a17_floods;

@@ -106,6 +106,18 @@ impl<'a> Browser<'a> {
         self.submit(page, &[("username", user), ("password", PASSWORD)]).await
     }
 
+    /// Signs a person in beside whoever is signed in already.
+    pub async fn add_account(&mut self, user: &str) -> Reply {
+        let choice = self.open("/accounts").await;
+        let login = self.submit(&choice, &[("another", "yes")]).await;
+        self.log_in(&login, user).await
+    }
+
+    /// Chooses a person's account on the page that asks for one, and follows.
+    pub async fn choose(&mut self, page: &Reply, person: &str) -> Reply {
+        self.submit(page, &[("account", &account_of(page, person))]).await
+    }
+
     /// Starts an authorization request, with these parameters beside or instead of the usual ones; one that is empty is left out.
     pub async fn authorize(&mut self, client: &str, parameters: &[(&str, &str)]) -> Reply {
         self.open(&authorize_path(client, parameters)).await
@@ -145,6 +157,15 @@ pub fn authorize_path(client: &str, parameters: &[(&str, &str)]) -> String {
     all.extend(parameters.iter().copied());
     let pairs: Vec<_> = all.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     format!("/authorize?{}", encode(&pairs))
+}
+
+/// What names a person's account on the page where one is chosen.
+#[track_caller]
+pub fn account_of(page: &Reply, person: &str) -> String {
+    let html = page.text();
+    let mut buttons = html.split("name=\"account\" value=\"").skip(1);
+    let button = buttons.find(|button| button.split("</button>").next().unwrap().contains(person));
+    button.unwrap_or_else(|| panic!("no account of {person} in {html}")).split('"').next().unwrap().to_owned()
 }
 
 /// The action of a page's first form, and its hidden fields.

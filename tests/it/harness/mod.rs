@@ -51,7 +51,7 @@ use tower::ServiceExt;
 
 pub use self::{
     authenticator::Authenticator,
-    browser::{Browser, authorize_path, hidden_fields},
+    browser::{Browser, account_of, authorize_path, hidden_fields},
     certificate::SelfSigned,
     client::{CHALLENGE, REDIRECT_URI, SECRET, TestClient, VERIFIER, confidential, native, public},
     crowd::{CROWD, form_request, one_success},

@@ -92,7 +92,7 @@ async fn prompt_none_signed_in_with_consent_gives_a_code_at_once() {
 #[tokio::test]
 async fn prompt_login_really_asks_again_and_auth_time_moves() {
     let server = start().await;
-    for prompt in ["login", "select_account", "login consent"] {
+    for prompt in ["login", "login consent"] {
         let (mut browser, before) = signed_in(&server, ADA).await;
         let page = browser.authorize("app", &[("prompt", prompt)]).await;
         page.assert_login_page();

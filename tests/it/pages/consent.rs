@@ -43,7 +43,8 @@ async fn someone_else_can_sign_in_instead() {
     let (mut browser, page) = asked(&server, "app", &[]).await;
     let html = page.text();
     let switch = html.split("<a href=\"").nth(1).unwrap().split('"').next().unwrap();
-    let login = browser.open(switch).await;
+    let choice = browser.open(switch).await;
+    let login = browser.submit(&choice, &[("another", "yes")]).await;
     login.assert_login_page();
     let page = browser.log_in(&login, "bob").await;
     page.assert_consent_page();

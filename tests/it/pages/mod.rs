@@ -1,6 +1,7 @@
 //! The hosted pages, as honest people meet them. What others try with them is in `attacks/`.
 
 mod account;
+mod accounts;
 mod assets;
 mod brand;
 mod consent;

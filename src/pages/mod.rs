@@ -15,6 +15,7 @@ pub mod errand;
 pub mod link;
 pub mod login;
 pub mod logo;
+mod own_apps;
 mod password_words;
 mod purpose;
 mod scope_words;

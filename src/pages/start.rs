@@ -4,7 +4,10 @@ use askama::Template;
 use askama_web::WebTemplate;
 use axum::{extract::State, http::HeaderMap, response::IntoResponse};
 
-use super::Answer;
+use super::{
+    Answer,
+    own_apps::{Startable, startable},
+};
 use crate::{
     http::{
         frame::Frame,
@@ -26,6 +29,8 @@ struct StartPage {
     person: Option<String>,
     /// Whether somebody else is signed in on this browser who could be chosen.
     has_others: bool,
+    /// The apps that they can start.
+    apps: Vec<Startable>,
     /// The version, on a development start. Elsewhere it is nobody's business.
     development: Option<&'static str>,
     /// Whether mails are kept here, to be looked at.
@@ -39,10 +44,15 @@ pub async fn get(State(AppState { app, issuer }): State<AppState>, frame: Frame,
         Some(session) => account::find(&mut app.store.read().await?, &session.user).await?,
         None => None,
     };
+    let apps = match &user {
+        Some(user) => startable(&app, &issuer, user).await?,
+        None => Vec::new(),
+    };
     let start = StartPage {
         frame,
         issuer: issuer.url.clone(),
         person: user.map(|user| user.display_name().to_owned()),
+        apps,
         has_others: !accounts.beside.is_empty(),
         development: app.is_development().then_some(env!("CARGO_PKG_VERSION")),
         keeps_mails: app.mailer.folder().is_some(),
@@ -52,9 +62,16 @@ pub async fn get(State(AppState { app, issuer }): State<AppState>, frame: Frame,
 
 #[cfg(test)]
 pub(super) fn samples(frame: &Frame, text: &str) -> Vec<super::tests::Sample> {
+    use super::shown_client::ShownClient;
+
     let own = || text.to_owned();
     [(None, Some("1.2.3")), (Some(own()), Some("1.2.3")), (None, None), (Some(own()), None)]
         .map(|(person, development)| StartPage {
+            apps: person
+                .iter()
+                .flat_map(|_| [true, false])
+                .map(|has_logo| Startable { client: ShownClient::sample(text, has_logo), open: own() })
+                .collect(),
             has_others: person.is_none() && development.is_none(),
             frame: frame.clone(),
             issuer: own(),

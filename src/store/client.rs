@@ -108,6 +108,18 @@ pub async fn find_to_change(tx: &mut Tx, id: &ClientId) -> Result<Option<Client>
     find(tx, id).await
 }
 
+/// The operator's own apps that can be started from our pages, whether or not they are enabled, in the order of their ids.
+pub async fn startable_first_party(tx: &mut Tx) -> Result<Vec<Client>, StoreError> {
+    // As the index has it; one engine writes `true`, the other 1.
+    let rows: Vec<Row> = fetch_all!(
+        tx,
+        "SELECT * FROM client
+         WHERE (metadata ->> 'initiate_login_uri') IS NOT NULL AND CAST(metadata ->> 'first_party' AS TEXT) IN ('true', '1')
+         ORDER BY id",
+    )?;
+    rows.into_iter().map(Client::try_from).collect()
+}
+
 /// All clients in the order of their ids.
 pub async fn all(tx: &mut Tx) -> Result<Vec<Client>, StoreError> {
     let rows: Vec<Row> = fetch_all!(tx, "SELECT * FROM client ORDER BY id")?;

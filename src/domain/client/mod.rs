@@ -101,6 +101,16 @@ impl Client {
         self.metadata.post_logout_redirect_uris.iter().any(|registered| registered.as_str() == asked)
     }
 
+    /// Where a sign-in to this app is started from our pages, if it can be (OpenID Connect Core §4).
+    pub fn initiate_login(&self, issuer: &str, login_hint: Option<&str>) -> Option<String> {
+        let uri = self.metadata.initiate_login_uri.as_ref().filter(|_| self.enabled)?;
+        let parameters: Vec<_> = [("iss", Some(issuer)), ("login_hint", login_hint)]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect();
+        Some(uri.with_query(&parameters))
+    }
+
     /// The web origins whose scripts may read our answers to this client.
     pub fn origins(&self) -> impl Iterator<Item = String> {
         let registered = self.metadata.origins.iter().map(|origin| origin.as_str().to_owned());

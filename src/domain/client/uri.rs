@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use serde::{Deserialize, Serialize};
-use url::{Host, Url};
+use url::{Host, Url, form_urlencoded::Serializer};
 
 /// Why a URI cannot be registered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -208,6 +208,20 @@ impl FromStr for WebLink {
     }
 }
 
+impl WebLink {
+    /// The link with these parameters behind those that it has.
+    pub fn with_query(&self, parameters: &[(&str, &str)]) -> String {
+        let (address, fragment) = self.0.split_at(self.0.find('#').unwrap_or(self.0.len()));
+        let separator = match address.split_once('?') {
+            None => "?",
+            Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
+            Some(_) => "&",
+        };
+        let parameters = Serializer::new(String::new()).extend_pairs(parameters).finish();
+        format!("{address}{separator}{parameters}{fragment}")
+    }
+}
+
 /// Where a client hears of sign-outs (Back-Channel Logout 1.0 §2.2, Front-Channel Logout 1.0 §2): without a fragment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -322,6 +336,21 @@ mod tests {
     fn a_link_is_never_a_script() {
         for link in ["javascript:alert(1)", "data:text/html,x", "http://app.example/", "ftp://app.example/"] {
             assert!(link.parse::<WebLink>().is_err(), "{link}");
+        }
+    }
+
+    #[test]
+    fn parameters_come_behind_those_that_a_link_has_and_before_its_fragment() {
+        for (link, expected) in [
+            ("https://app.example", "https://app.example?iss=https%3A%2F%2Fop.example&a=b+%26"),
+            ("https://app.example/in", "https://app.example/in?iss=https%3A%2F%2Fop.example&a=b+%26"),
+            ("https://app.example/in?", "https://app.example/in?iss=https%3A%2F%2Fop.example&a=b+%26"),
+            ("https://app.example/in?x=%20", "https://app.example/in?x=%20&iss=https%3A%2F%2Fop.example&a=b+%26"),
+            ("https://app.example/in?x&", "https://app.example/in?x&iss=https%3A%2F%2Fop.example&a=b+%26"),
+            ("https://app.example/#/in?x", "https://app.example/?iss=https%3A%2F%2Fop.example&a=b+%26#/in?x"),
+        ] {
+            let link: WebLink = link.parse().unwrap();
+            assert_eq!(link.with_query(&[("iss", "https://op.example"), ("a", "b &")]), expected);
         }
     }
 

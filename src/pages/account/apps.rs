@@ -1,7 +1,5 @@
 //! `/account/apps`: what a person allowed to which apps, and the end of it.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::{
@@ -10,14 +8,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
-use countersign_types::{ClientId, ScopeSet};
+use countersign_types::ClientId;
 
 use super::{
-    super::{Answer, go_to, scope_words::in_plain_words, shown_client::ShownClient, unique},
+    super::{
+        Answer, go_to,
+        own_apps::{Held, held, way_in},
+        scope_words::in_plain_words,
+        shown_client::ShownClient,
+        unique,
+    },
     Navigation,
 };
 use crate::{
-    app::App,
+    app::{App, Issuer},
     domain::user::User,
     http::{
         csrf,
@@ -30,7 +34,6 @@ use crate::{
         visitor::Visitor,
     },
     login::consent::withdraw,
-    store::{consent, person_grant},
 };
 
 /// Where the page is again once something was withdrawn.
@@ -55,6 +58,8 @@ struct AppsPage {
 #[derive(Debug)]
 struct ShownApp {
     client: ShownClient,
+    /// Where a sign-in to it is started, if it can be.
+    open: Option<String>,
     /// What it may do.
     scopes: Vec<String>,
     /// When it was last allowed so.
@@ -63,27 +68,20 @@ struct ShownApp {
     used: Option<DateTime<Utc>>,
 }
 
-/// What is known of one client.
-struct Held {
-    scope: ScopeSet,
-    since: DateTime<Utc>,
-    used: Option<DateTime<Utc>>,
-}
-
 /// `GET /account/apps`
 pub async fn get(
-    State(AppState { app, .. }): State<AppState>,
+    State(state): State<AppState>,
     visitor: Visitor,
     frame: Frame,
     headers: HeaderMap,
     Query(query): Query,
 ) -> Response {
-    let answer = show(&app, &visitor, frame, &headers, query).await;
-    visitor.remember(&app, answer)
+    let answer = show(&state, &visitor, frame, &headers, query).await;
+    visitor.remember(&state.app, answer)
 }
 
 async fn show(
-    app: &App,
+    AppState { app, issuer }: &AppState,
     visitor: &Visitor,
     frame: Frame,
     headers: &HeaderMap,
@@ -97,45 +95,26 @@ async fn show(
     let shown = AppsPage {
         navigation: Navigation { here: Place::Apps },
         csrf: csrf::token(app, visitor),
-        apps: list(app, &owner.user, &frame).await?,
+        apps: list(app, issuer, &owner.user, &frame).await?,
         is_withdrawn,
         frame,
     };
     Ok((page(PAGE_POLICY, &shown.frame), shown).into_response())
 }
 
-async fn list(app: &App, user: &User, frame: &Frame) -> Result<Vec<ShownApp>, ErrorPage> {
+async fn list(app: &App, issuer: &Issuer, user: &User, frame: &Frame) -> Result<Vec<ShownApp>, ErrorPage> {
     let mut shown = Vec::new();
     let apis = app.store.apis().await?;
-    for (client, Held { scope, since, used }) in held(app, user).await? {
+    for (client, held) in held(app, user).await? {
         if let Some(client) = app.store.client(&client).await? {
+            let open = way_in(issuer, &client, user, Some(&held));
+            let Held { scope, since, used } = held;
             let scopes = in_plain_words(&scope, &apis, frame);
-            shown.push(ShownApp { client: ShownClient::from(&*client), scopes, since, used });
+            shown.push(ShownApp { client: ShownClient::from(&*client), open, scopes, since, used });
         }
     }
     shown.sort_by_cached_key(|app| app.client.name.to_lowercase());
     Ok(shown)
-}
-
-/// What every client was allowed, by a consent that is remembered or by tokens that it holds.
-async fn held(app: &App, user: &User) -> Result<BTreeMap<ClientId, Held>, ErrorPage> {
-    let mut tx = app.store.read().await?;
-    let consents = consent::of_user(&mut tx, &user.id).await?;
-    let grants = person_grant::held_of_user(&mut tx, &user.id, &app.session_lifetimes(), app.clock.now()).await?;
-    let mut held: BTreeMap<_, _> = consents
-        .into_iter()
-        .map(|(client, consent)| (client, Held { scope: consent.scope, since: consent.granted_at, used: None }))
-        .collect();
-    for person_grant::HeldGrant { grant, person, used_at } in grants {
-        let of_client = held.entry(grant.client).or_insert_with(|| Held {
-            scope: grant.scope.clone(),
-            since: person.created_at,
-            used: None,
-        });
-        of_client.scope = of_client.scope.union(&grant.scope);
-        of_client.used = of_client.used.max(Some(used_at));
-    }
-    Ok(held)
 }
 
 /// `POST /account/apps`
@@ -170,6 +149,7 @@ pub(in crate::pages) fn samples(frame: &Frame, text: &str) -> Vec<crate::pages::
     let own = || text.to_owned();
     let app = |is_used: bool| ShownApp {
         client: ShownClient::sample(text, is_used),
+        open: is_used.then(own),
         scopes: vec![own(), own()],
         since: DateTime::UNIX_EPOCH,
         used: is_used.then_some(DateTime::UNIX_EPOCH),

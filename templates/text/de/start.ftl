@@ -10,6 +10,7 @@ start-logout = Abmelden
 start-choose = Konto wählen
 start-switch = Konto wechseln
 start-login = Anmelden
+start-apps = Ihre Apps
 
 start-next = Die nächsten Schritte
 start-development = Dies ist ein Entwicklungsstart der Version { $version } auf diesem Rechner. Er hat einen Link ausgegeben, über den das erste Administratorkonto angelegt wird; <code>countersign user admin-link</code> macht einen neuen.

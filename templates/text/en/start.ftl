@@ -10,6 +10,7 @@ start-logout = Sign out
 start-choose = Choose an account
 start-switch = Switch account
 start-login = Sign in
+start-apps = Your apps
 
 start-next = Next steps
 start-development = This is a development start of version { $version } on this machine. It printed a link that makes the first administrator; <code>countersign user admin-link</code> makes a new one.

@@ -15,6 +15,7 @@ mod plain;
 mod recover;
 mod second_factor;
 mod sign_up;
+mod start;
 
 use countersign_types::ClientAuthMethod;
 

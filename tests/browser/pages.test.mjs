@@ -6,7 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { Stage, alice, desktop, everyPage, locales, phone } from './support.mjs';
+import { Stage, alice, bob, desktop, everyPage, fillIn, locales, phone } from './support.mjs';
 
 const out = fileURLToPath(new URL('out/', import.meta.url));
 
@@ -132,36 +132,36 @@ test('consent says who asks, for what in the registered words, and where their r
   await context.close();
 });
 
+/** Presses Tab until the focus is on `selector`; every stop on the way must show that it has the focus. */
+async function tabTo(page, selector) {
+  for (let presses = 0; presses < 30; presses++) {
+    const focus = await page.evaluate((wanted) => {
+      const element = document.activeElement;
+      if (!element || element === document.body) return { on: 'nothing' };
+      const style = getComputedStyle(element);
+      const shown = (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== 'none';
+      return { on: element.outerHTML.slice(0, 120), shown, there: element.matches(wanted) };
+    }, selector);
+    assert.notEqual(focus.shown, false, `no visible focus on ${focus.on}`);
+    if (focus.there) return;
+    await page.keyboard.press('Tab');
+  }
+  assert.fail(`Tab never reached ${selector}`);
+}
+
 test('signing in needs no mouse', async () => {
   const { context, page } = await stage.open({ viewport: desktop });
 
-  /** Presses Tab until the focus is on `selector`; every stop on the way must show that it has the focus. */
-  async function tabTo(selector) {
-    for (let presses = 0; presses < 30; presses++) {
-      const focus = await page.evaluate((wanted) => {
-        const element = document.activeElement;
-        if (!element || element === document.body) return { on: 'nothing' };
-        const style = getComputedStyle(element);
-        const shown = (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== 'none';
-        return { on: element.outerHTML.slice(0, 120), shown, there: element.matches(wanted) };
-      }, selector);
-      assert.notEqual(focus.shown, false, `no visible focus on ${focus.on}`);
-      if (focus.there) return;
-      await page.keyboard.press('Tab');
-    }
-    assert.fail(`Tab never reached ${selector}`);
-  }
-
   await page.goto(stage.authorizeUrl({ prompt: 'login consent' }));
-  await tabTo('input[name=username]');
+  await tabTo(page, 'input[name=username]');
   await page.keyboard.type(alice.email);
-  await tabTo('input[name=password]');
+  await tabTo(page, 'input[name=password]');
   await page.keyboard.type(alice.password);
-  await tabTo('form:has(input[name=password]) [type=submit], form:has(input[name=password]) button:not([type])');
+  await tabTo(page, 'form:has(input[name=password]) [type=submit], form:has(input[name=password]) button:not([type])');
   await page.keyboard.press('Space');
   await page.waitForSelector('button[name=approve]');
-  await tabTo('button[name=deny]');
-  await tabTo('button[name=approve]');
+  await tabTo(page, 'button[name=deny]');
+  await tabTo(page, 'button[name=approve]');
   await page.keyboard.press('Enter');
   await page.waitForURL((url) => url.origin === stage.app);
   const arrived = new URL(page.url());
@@ -169,8 +169,32 @@ test('signing in needs no mouse', async () => {
   assert.ok(arrived.searchParams.get('code'));
 
   await page.goto(`${stage.issuer}/logout`);
-  await tabTo('button[name=confirm]');
+  await tabTo(page, 'button[name=confirm]');
   await page.keyboard.press('Enter');
   await page.waitForSelector('button[name=confirm]', { state: 'detached' });
+  await context.close();
+});
+
+test('choosing among accounts needs neither a mouse nor JavaScript', async () => {
+  const { context, page } = await stage.open({ viewport: desktop, javaScriptEnabled: false });
+  await page.goto(`${stage.issuer}/login`);
+  await fillIn(page, alice);
+  await page.goto(`${stage.issuer}/accounts`);
+  await tabTo(page, 'button[name=another]');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('input[name=password]');
+  await fillIn(page, bob);
+  await page.goto(`${stage.issuer}/accounts?to=account`);
+  const [first, second] = await page.locator('button[name=account]').allInnerTexts();
+  assert.match(first, /Bob Dodgson/);
+  assert.match(second, /Alice Liddell/);
+  // The one that is likely to be meant has the focus already.
+  await tabTo(page, 'li:first-child button[name=account]');
+  await tabTo(page, 'li:last-child button[name=account]');
+  await page.keyboard.press('Space');
+  await page.waitForURL((url) => url.pathname === '/account');
+  const text = await page.locator('main').innerText();
+  assert.match(text, /Alice Liddell/);
+  assert.doesNotMatch(text, /Bob/);
   await context.close();
 });

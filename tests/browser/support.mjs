@@ -11,6 +11,7 @@ import { launchChromium } from '../interop/support/chromium.mjs';
 import { Provider } from '../interop/support/provider.mjs';
 
 export const alice = { email: 'alice@example.com', name: 'Alice Liddell', password: 'down the rabbit hole 1865' };
+export const bob = { email: 'bob@example.com', name: 'Bob Dodgson', password: 'through the looking glass 1871' };
 export const phone = { width: 390, height: 844 };
 export const desktop = { width: 1280, height: 800 };
 /** What browsers are set to, and the language that pages answer in. */
@@ -22,7 +23,8 @@ const accountPlaces = ['profile', 'email', 'password', 'second-factor', 'session
 export const everyPage = [
   'start', 'error', 'login', 'login-refused', 'consent',
   'account', ...accountPlaces.map(nameOfPlace),
-  'logout', 'signed-out', 'mails', 'mail',
+  'logout', 'signed-out', 'accounts', 'login-beside', 'start-signed-in', 'accounts-for-app', 'logout-others', 'signed-out-others',
+  'mails', 'mail',
   'signup', 'mail-sent', 'new-account', 'enrol', 'set-up-refused', 'recovery-codes', 'second-factor', 'totp', 'recover', 'deleted',
 ];
 
@@ -53,6 +55,7 @@ export class Stage {
       });
       stage.issuer = stage.provider.issuer;
       await stage.provider.addUser(alice);
+      await stage.provider.addUser(bob);
       await stage.provider.run(['api', 'add', 'https://journal.example/', '--scope', 'journal.read=Read what you wrote in your journal']);
       await stage.provider.addClient('journal', '--name', 'Journal', '--redirect-uri', `${stage.app}/callback`,
         '--post-logout-redirect-uri', `${stage.app}/signed-out`,
@@ -155,6 +158,8 @@ export class Stage {
     await page.click('button[name=confirm]');
     await look('signed-out', page);
 
+    await this.tourOfSeveral(page, look);
+
     await page.goto(`${this.issuer}/dev/mail`);
     await look('mails', page);
 
@@ -162,6 +167,33 @@ export class Stage {
     await look('mail', page);
 
     await this.tourOfNewcomer(page, look);
+  }
+
+  /** The pages that somebody meets who is signed in with two accounts. */
+  async tourOfSeveral(page, look) {
+    await page.goto(`${this.issuer}/login`);
+    await fillIn(page, alice);
+    await page.goto(`${this.issuer}/accounts`);
+    await look('accounts', page);
+
+    await page.click('button[name=another]');
+    await look('login-beside', page);
+
+    await fillIn(page, bob);
+    await page.goto(`${this.issuer}/`);
+    await look('start-signed-in', page);
+
+    await page.goto(this.authorizeUrl({ prompt: 'select_account', login_hint: alice.email }));
+    await look('accounts-for-app', page);
+
+    await page.goto(`${this.issuer}/logout`);
+    await look('logout-others', page);
+
+    await page.click('button[name=confirm]');
+    await look('signed-out-others', page);
+
+    await page.click('button[name=sign_out]');
+    await page.waitForSelector('a[href="/login"]');
   }
 
   /** The pages that somebody meets who makes an account, secures it, and takes it down again. */

@@ -31,6 +31,12 @@ struct Service {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct JobTry {
+    job: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Limited {
     endpoint: &'static str,
     by: &'static str,
@@ -54,6 +60,7 @@ pub struct Metrics {
     requests: Family<Request, Histogram, fn() -> Histogram>,
     up: Family<Service, Gauge>,
     jobs: Gauge,
+    tries: Family<JobTry, Counter>,
     unsealed: Gauge,
     limited: Family<Limited, Counter>,
 }
@@ -70,17 +77,19 @@ impl Metrics {
         let mut registry = Registry::with_prefix("countersign");
         let requests: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(|| Histogram::new(BUCKETS));
         let (up, jobs, limited) = (Family::default(), Gauge::default(), Family::default());
-        let unsealed = Gauge::default();
+        let (unsealed, tries) = (Gauge::default(), Family::default());
         registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let help = "From the head of a request until its answer begins";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, requests.clone());
         registry.register("events", "Events of the audit trail, by their names there", events.0.clone());
         registry.register("service_up", "Whether a service that this node needs answers", up.clone());
         registry.register("jobs_waiting", "Jobs in the queue, mails among them, whose time has come", jobs.clone());
+        let help = "Tries at jobs of the queue, by how they ended: done, failed (and tried again) or given up";
+        registry.register("job_tries", help, tries.clone());
         let help = "Since when the oldest event of the audit trail waits for its seal, which takes half a minute";
         registry.register_with_unit("audit_unsealed", help, Unit::Seconds, unsealed.clone());
         registry.register("rate_limited", "Requests that were refused because there were too many", limited.clone());
-        Self { registry, requests, up, jobs, unsealed, limited }
+        Self { registry, requests, up, jobs, tries, unsealed, limited }
     }
 
     /// Counts a request that was answered. `route` is the pattern that it matched.
@@ -96,6 +105,11 @@ impl Metrics {
     /// Notes how many jobs wait.
     pub fn jobs_waiting(&self, count: i64) {
         self.jobs.set(count);
+    }
+
+    /// Counts a try at a job: at which kind of job, and how it ended.
+    pub fn job_tried(&self, job: &'static str, outcome: &'static str) {
+        self.tries.get_or_create(&JobTry { job, outcome }).inc();
     }
 
     /// Notes for how many seconds the oldest event of the audit trail waits for its seal.
@@ -131,6 +145,7 @@ mod tests {
         metrics.service("database", true);
         metrics.service("redis", false);
         metrics.jobs_waiting(3);
+        metrics.job_tried("mail", "done");
         metrics.rate_limited("token", "address");
         let text = metrics.text();
         for line in [
@@ -140,6 +155,7 @@ mod tests {
             "countersign_service_up{service=\"database\"} 1",
             "countersign_service_up{service=\"redis\"} 0",
             "countersign_jobs_waiting 3",
+            "countersign_job_tries_total{job=\"mail\",outcome=\"done\"} 1",
             "countersign_rate_limited_total{endpoint=\"token\",by=\"address\"} 1",
             "# EOF",
         ] {

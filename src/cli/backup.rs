@@ -10,6 +10,7 @@ use crate::{
     clock::Clock,
     config::Settings,
     domain::event::{AuditEntry, Event},
+    login::session,
     random::Random,
     store::{audit, backup, signing_key},
 };
@@ -62,7 +63,7 @@ async fn take_over(app: &App) -> Result<(), CliError> {
     signing_key::check_seal(&mut app.store.read().await?).await?;
     let mut tx = app.store.write().await?;
     let now = app.clock.now();
-    backup::end_what_may_be_over(&mut tx, now).await?;
+    session::end_everything(&mut tx, now).await?;
     audit::record(&mut tx, &AuditEntry::new(Event::DatabaseRestored), now).await?;
     tx.commit().await?;
     Ok(())

@@ -12,7 +12,7 @@ use crate::{
         session::{Session, SessionEnd},
     },
     login,
-    store::{audit, backup::end_what_may_be_over, session},
+    store::{audit, session},
 };
 
 #[derive(Debug, Subcommand)]
@@ -90,7 +90,7 @@ async fn revoke_all(app: &App, name: &str, out: Output) -> Result<(), CliError> 
 async fn revoke_everything(app: &App, out: Output) -> Result<(), CliError> {
     let mut tx = app.store.write().await?;
     let now = app.clock.now();
-    end_what_may_be_over(&mut tx, now).await?;
+    login::session::end_everything(&mut tx, now).await?;
     audit::record(&mut tx, &AuditEntry::new(Event::SessionsRevoked), now).await?;
     tx.commit().await?;
     out.print(&json!({ "revoked": "all" }), "Ended all sign-ins and grants of everybody; their tokens are dead.")

@@ -80,6 +80,8 @@ pub enum Event {
     PasswordChanged,
     /// A mail could not be sent, and no further try is made.
     MailGivenUp { mail: &'static str, tries: u32 },
+    /// The server of an app could not be told that a session is over, and no further try is made.
+    BackchannelLogoutGivenUp { tries: u32 },
     /// Events of the audit trail were removed when they had been kept long enough: those before this leaf of its log.
     AuditEventsRemoved { before: u64 },
     /// A client was registered, changed or removed.
@@ -185,6 +187,7 @@ impl Event {
             Self::UserDeleted => "user.deleted",
             Self::PasswordChanged => "password.changed",
             Self::MailGivenUp { .. } => "mail.given_up",
+            Self::BackchannelLogoutGivenUp { .. } => "backchannel_logout.given_up",
             Self::AuditEventsRemoved { .. } => "audit_events.removed",
             Self::ClientChanged { .. } => "client.changed",
             Self::ApiChanged { .. } => "api.changed",
@@ -218,6 +221,7 @@ impl Event {
             Self::LinkIssued { purpose } => json!({ "purpose": purpose }),
             Self::UserChanged { fields } => json!({ "fields": fields }),
             Self::MailGivenUp { mail, tries } => json!({ "mail": mail, "tries": tries }),
+            Self::BackchannelLogoutGivenUp { tries } => json!({ "tries": tries }),
             Self::AuditEventsRemoved { before } => json!({ "before": before }),
             Self::ClientChanged { change } => json!({ "change": change.as_str() }),
             Self::ApiChanged { api, change } => json!({ "api": api, "change": change.as_str() }),
@@ -264,6 +268,7 @@ pub fn is_failure(kind: &str) -> bool {
             | "refresh_token.replayed"
             | "client.authentication_failed"
             | "mail.given_up"
+            | "backchannel_logout.given_up"
     )
 }
 

@@ -20,6 +20,7 @@ pub mod grant;
 pub mod job;
 pub mod key;
 pub mod link;
+pub mod logout;
 pub mod mail;
 pub mod pairwise;
 pub mod password_rules;

@@ -1,5 +1,6 @@
 //! Errands: whether there is anybody whom a mail can reach is looked up here, where nobody waits for the answer.
 
+use super::queue::Tried;
 use crate::{
     app::App,
     domain::{errand::Errand, job::Outcome},
@@ -14,24 +15,28 @@ use crate::{
 const SUBJECT: &str = "errand";
 
 /// Runs the errand of a job: how that went.
-pub(super) async fn run(app: &App, job: &Job) -> (&'static str, Outcome) {
+pub(super) async fn run(app: &App, job: &Job) -> Tried {
+    Tried { subject: SUBJECT, outcome: tried(app, job).await, if_given_up: None }
+}
+
+async fn tried(app: &App, job: &Job) -> Outcome {
     let payload = match job::payload(&app.store, job) {
         Ok(payload) => payload,
         Err(error) => {
             tracing::error!(%error, job = job.id, "an errand cannot be read");
-            return (SUBJECT, Outcome::Hopeless);
+            return Outcome::Hopeless;
         }
     };
     // What serde says of it might repeat it.
     let Ok(errand) = serde_json::from_slice(&payload) else {
         tracing::error!(job = job.id, "an errand cannot be read");
-        return (SUBJECT, Outcome::Hopeless);
+        return Outcome::Hopeless;
     };
     match done(app, job, &errand).await {
-        Ok(()) => (SUBJECT, Outcome::Done),
+        Ok(()) => Outcome::Done,
         Err(error) => {
             tracing::warn!(%error, job = job.id, tries = job.tries, "an errand could not be run");
-            (SUBJECT, Outcome::Failed)
+            Outcome::Failed
         }
     }
 }

@@ -11,8 +11,10 @@ use tokio::{
 use crate::{
     app::{App, Issuer},
     jose::{encryption, rotation},
+    store::job::JobKind,
 };
 
+mod backchannel_logout;
 mod errand;
 mod follow_changes;
 mod mail;
@@ -34,7 +36,8 @@ const STOPPING: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Jobs {
     running: Vec<JoinHandle<()>>,
-    queue: JoinHandle<()>,
+    /// One for each kind of job.
+    queues: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
 }
 
@@ -42,7 +45,12 @@ impl Jobs {
     /// Begins nothing more, and waits for what is under way.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
-        if timeout(STOPPING, &mut self.queue).await.is_err() {
+        let ended = async {
+            for queue in &mut self.queues {
+                let _ = queue.await;
+            }
+        };
+        if timeout(STOPPING, ended).await.is_err() {
             tracing::warn!("some jobs took too long and were cut off");
         }
     }
@@ -50,7 +58,7 @@ impl Jobs {
 
 impl Drop for Jobs {
     fn drop(&mut self) {
-        self.running.iter().chain([&self.queue]).for_each(JoinHandle::abort);
+        self.running.iter().chain(&self.queues).for_each(JoinHandle::abort);
     }
 }
 
@@ -61,7 +69,8 @@ pub fn start(app: &Arc<App>, issuer: &Arc<Issuer>) -> Jobs {
     let telling = tokio::spawn(follow_changes::tell(app.clone(), heard.clone()));
     let hearing = tokio::spawn(follow_changes::hear(app.clone(), heard));
     let (stop, stopped) = watch::channel(false);
-    let queue = tokio::spawn(queue::run(app.clone(), stopped));
+    let queue = |kind| tokio::spawn(queue::run(app.clone(), issuer.clone(), kind, stopped.clone()));
+    let queues = JobKind::ALL.map(queue).into();
     let sealing = tokio::spawn(seal_audit_trail(app.clone()));
     let (app, issuer) = (app.clone(), issuer.clone());
     let housekeeping = tokio::spawn(async move {
@@ -76,7 +85,7 @@ pub fn start(app: &Arc<App>, issuer: &Arc<Issuer>) -> Jobs {
             }
         }
     });
-    Jobs { running: vec![changes, telling, hearing, sealing, housekeeping], queue, stop }
+    Jobs { running: vec![changes, telling, hearing, sealing, housekeeping], queues, stop }
 }
 
 async fn seal_audit_trail(app: Arc<App>) {

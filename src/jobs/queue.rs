@@ -8,11 +8,11 @@ use std::{sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 
-use super::{errand, mail};
+use super::{backchannel_logout, errand, mail};
 use crate::{
-    app::App,
+    app::{App, Issuer},
     domain::{
-        event::{AuditEntry, Event},
+        event::AuditEntry,
         job::{Next, Outcome, next},
     },
     store::{
@@ -21,7 +21,8 @@ use crate::{
     },
 };
 
-/// Jobs that a node has under way at once.
+/// Jobs of one kind that a node has under way at once: where one kind is slow, such as an app that does not answer, the others are
+/// not.
 const AT_ONCE: usize = 8;
 /// How long a job is taken for: more than connecting to a mail server and sending may last together.
 const CLAIM: TimeDelta = TimeDelta::minutes(10);
@@ -32,29 +33,41 @@ const NOTE_PAUSE: Duration = Duration::from_millis(200);
 /// How often a note is tried: about as long as the job is taken for.
 const NOTE_TRIES: u32 = 3_000;
 
-/// Does what is due, until it is told to stop; then it ends what it has begun.
-pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+/// What a try came to.
+#[derive(Debug)]
+pub(super) struct Tried {
+    /// What it was about, for the log.
+    pub(super) subject: &'static str,
+    /// How it ended.
+    pub(super) outcome: Outcome,
+    /// What stands in the audit trail if no further try is made.
+    pub(super) if_given_up: Option<AuditEntry>,
+}
+
+/// Does what is due of a kind, until it is told to stop; then it ends what it has begun.
+pub(super) async fn run(app: Arc<App>, issuer: Arc<Issuer>, kind: JobKind, mut stop: watch::Receiver<bool>) {
+    let mut queued = app.store.jobs_queued();
     let mut under_way = JoinSet::new();
     let mut is_away = false;
     loop {
         let places = AT_ONCE.saturating_sub(under_way.len());
-        match claim(&app, places).await {
+        match claim(&app, kind, places).await {
             Ok(jobs) => {
                 is_away = false;
                 for job in jobs {
-                    let app = app.clone();
-                    under_way.spawn(async move { work(&app, &job).await });
+                    let (app, issuer) = (app.clone(), issuer.clone());
+                    under_way.spawn(async move { work(&app, &issuer, &job).await });
                 }
             }
             Err(error) if !is_away => {
-                tracing::warn!(%error, "nothing can be taken from the queue; trying again");
+                tracing::warn!(%error, kind = kind.as_str(), "nothing can be taken from the queue; trying again");
                 is_away = true;
             }
             Err(_) => {}
         }
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
-            () = app.store.job_queued() => {}
+            _ = queued.changed() => {}
             Some(_) = under_way.join_next() => {}
             () = sleep(LOOK) => {}
         }
@@ -63,42 +76,46 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 }
 
 /// Does all that is due now: how many jobs.
-pub async fn run_due(app: &App) -> Result<usize, StoreError> {
+pub async fn run_due(app: &App, issuer: &Issuer) -> Result<usize, StoreError> {
     let mut done = 0;
     loop {
-        let jobs = claim(app, AT_ONCE).await?;
+        let mut jobs = Vec::new();
+        for kind in JobKind::ALL {
+            jobs.extend(claim(app, kind, AT_ONCE).await?);
+        }
         if jobs.is_empty() {
             return Ok(done);
         }
         done += jobs.len();
         for job in jobs {
-            work(app, &job).await;
+            work(app, issuer, &job).await;
         }
     }
 }
 
-async fn claim(app: &App, most: usize) -> Result<Vec<Job>, StoreError> {
+async fn claim(app: &App, kind: JobKind, most: usize) -> Result<Vec<Job>, StoreError> {
     let now = app.clock.now();
     // Mostly nothing is due, and to see that takes no write lock.
-    if most == 0 || !job::is_due(&mut app.store.read().await?, now).await? {
+    if most == 0 || !job::is_due(&mut app.store.read().await?, kind, now).await? {
         return Ok(Vec::new());
     }
     let mut tx = app.store.write().await?;
-    let jobs = job::claim(&mut tx, now, now + CLAIM, i64::try_from(most).unwrap_or(i64::MAX)).await?;
+    let jobs = job::claim(&mut tx, kind, now, now + CLAIM, i64::try_from(most).unwrap_or(i64::MAX)).await?;
     tx.commit().await?;
     Ok(jobs)
 }
 
-async fn work(app: &App, job: &Job) {
-    let (subject, outcome) = match job.kind {
+async fn work(app: &App, issuer: &Issuer, job: &Job) {
+    let tried = match job.kind {
         JobKind::Mail => mail::send(app, job).await,
         JobKind::Errand => errand::run(app, job).await,
+        JobKind::BackchannelLogout => backchannel_logout::send(app, issuer, job).await,
     };
-    for tried in 0..NOTE_TRIES {
-        match note(app, job, subject, outcome).await {
+    for noted in 0..NOTE_TRIES {
+        match note(app, job, &tried).await {
             Ok(()) => return,
             // Once is enough, however long the database is away.
-            Err(error) if tried == 0 => {
+            Err(error) if noted == 0 => {
                 tracing::warn!(%error, job = job.id, "what became of a job could not be noted; trying again");
             }
             Err(_) => {}
@@ -107,22 +124,30 @@ async fn work(app: &App, job: &Job) {
     }
 }
 
-async fn note(app: &App, job: &Job, subject: &'static str, outcome: Outcome) -> Result<(), StoreError> {
+async fn note(app: &App, job: &Job, tried: &Tried) -> Result<(), StoreError> {
     let now = app.clock.now();
     let mut tx = app.store.write().await?;
-    match next(outcome, job.tries, now, job.expires_at) {
-        Next::Finish => job::finish(&mut tx, job).await?,
-        Next::TryAgain(at) => job::postpone(&mut tx, job, at).await?,
+    let result = match next(tried.outcome, job.tries, now, job.expires_at) {
+        Next::Finish => {
+            job::finish(&mut tx, job).await?;
+            "done"
+        }
+        Next::TryAgain(at) => {
+            job::postpone(&mut tx, job, at).await?;
+            "failed"
+        }
         Next::GiveUp if job::give_up(&mut tx, job).await? => {
+            let subject = tried.subject;
             tracing::warn!(job = job.id, subject, tries = job.tries, "a job could not be done, and is given up");
-            if job.kind == JobKind::Mail {
-                let entry = AuditEntry::new(Event::MailGivenUp { mail: subject, tries: job.tries });
-                let entry = job.user.iter().fold(entry, AuditEntry::user);
-                audit::record(&mut tx, &entry, now).await?;
+            if let Some(entry) = &tried.if_given_up {
+                audit::record(&mut tx, entry, now).await?;
             }
+            "given_up"
         }
         // Another node has it.
-        Next::GiveUp => {}
-    }
-    tx.commit().await
+        Next::GiveUp => return Ok(()),
+    };
+    tx.commit().await?;
+    app.metrics.job_tried(job.kind.as_str(), result);
+    Ok(())
 }

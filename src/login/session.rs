@@ -6,6 +6,7 @@ use countersign_types::SessionId;
 use super::{
     Device, Proof,
     device::{self, Recognised},
+    logout,
     mail::{self, Recipient},
     second_factor,
 };
@@ -20,7 +21,7 @@ use crate::{
         token::Secret,
         user::User,
     },
-    store::{StoreError, Tx, account, audit, credential, device as devices, link, revocation, session},
+    store::{StoreError, Tx, account, audit, backup, credential, device as devices, link, revocation, session},
 };
 
 /// A session that has just begun, and what the browser must keep of it.
@@ -322,7 +323,18 @@ async fn end_quietly(
     } else {
         revocation::revoke_session_bound_grants(tx, &ended.id, now).await?;
     }
+    logout::notify(tx, &ended.user, &ended.id, now).await?;
     audit::record(tx, &entry.user(&ended.user).session(&ended.id), now).await
+}
+
+/// Ends all that anybody is signed in to, and everything that was granted.
+pub async fn end_everything(tx: &mut Tx, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let live = session::of_everybody(tx).await?;
+    backup::end_what_may_be_over(tx, now).await?;
+    for (ended, _) in live {
+        logout::notify(tx, &ended.user, &ended.id, now).await?;
+    }
+    Ok(())
 }
 
 /// Ends what a person is signed in to elsewhere, and everything that was granted, here too. Their devices are trusted no more

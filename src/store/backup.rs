@@ -148,7 +148,7 @@ pub fn put_back(replaced: Option<&Path>, database: &Path) -> Result<(), BackupEr
 }
 
 /// Ends what the copy takes for good and what may have ended since it was made: sign-ins, grants, links, trust in devices, mails on
-/// their way. Of what was revoked meanwhile it knows nothing.
+/// their way. Of what was revoked meanwhile it knows nothing. What apps are to be told stays: it is as true as it was.
 pub async fn end_what_may_be_over(tx: &mut Tx, now: DateTime<Utc>) -> Result<(), StoreError> {
     execute!(tx, "UPDATE session SET ended_at = $1 WHERE ended_at IS NULL", now)?;
     execute!(
@@ -160,7 +160,7 @@ pub async fn end_what_may_be_over(tx: &mut Tx, now: DateTime<Utc>) -> Result<(),
     )?;
     execute!(tx, "UPDATE device SET second_factor_until = NULL WHERE second_factor_until IS NOT NULL")?;
     execute!(tx, "DELETE FROM link")?;
-    execute!(tx, "DELETE FROM job")?;
+    execute!(tx, "DELETE FROM job WHERE kind <> 'backchannel_logout'")?;
     Ok(())
 }
 

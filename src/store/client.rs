@@ -1,7 +1,7 @@
 //! Relying parties.
 
 use chrono::{DateTime, Utc};
-use countersign_types::ClientId;
+use countersign_types::{ClientId, SessionId};
 use sqlx::types::Json;
 
 use super::{
@@ -116,6 +116,16 @@ pub async fn startable_first_party(tx: &mut Tx) -> Result<Vec<Client>, StoreErro
         "SELECT * FROM client
          WHERE (metadata ->> 'initiate_login_uri') IS NOT NULL AND CAST(metadata ->> 'first_party' AS TEXT) IN ('true', '1')
          ORDER BY id",
+    )?;
+    rows.into_iter().map(Client::try_from).collect()
+}
+
+/// The clients that have something from a session, and are not disabled, in the order of their ids.
+pub async fn of_session(tx: &mut Tx, session: &SessionId) -> Result<Vec<Client>, StoreError> {
+    let rows: Vec<Row> = fetch_all!(
+        tx,
+        "SELECT * FROM client WHERE enabled AND id IN (SELECT client_id FROM person_grant WHERE sid = $1) ORDER BY id",
+        session.as_str(),
     )?;
     rows.into_iter().map(Client::try_from).collect()
 }

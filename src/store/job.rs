@@ -11,7 +11,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use countersign_types::UserId;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::{Store, StoreError, Tx};
 use crate::master_key::{MasterKeys, SealingKey};
@@ -23,22 +23,26 @@ pub enum JobKind {
     Mail,
     /// Run an errand for somebody who has not proven who they are.
     Errand,
+    /// Tell the server of an app that a session is over.
+    BackchannelLogout,
 }
 
 impl JobKind {
-    fn as_str(self) -> &'static str {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Mail, Self::Errand, Self::BackchannelLogout];
+
+    /// As it stands in the database, and in what is counted.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Mail => "mail",
             Self::Errand => "errand",
+            Self::BackchannelLogout => "backchannel_logout",
         }
     }
 
     fn parse(text: &str) -> Result<Self, StoreError> {
-        match text {
-            "mail" => Ok(Self::Mail),
-            "errand" => Ok(Self::Errand),
-            other => Err(StoreError::corrupt("job", other)),
-        }
+        let kind = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        kind.ok_or_else(|| StoreError::corrupt("job", text))
     }
 }
 
@@ -49,8 +53,8 @@ pub(super) struct Queue {
     payloads: SealingKey,
     /// Makes the digests of what jobs are about.
     abouts: SealingKey,
-    /// Something was queued in this process.
-    queued: Notify,
+    /// Tells that something was queued in this process.
+    queued: watch::Sender<()>,
     /// How many jobs this process has queued.
     count: AtomicU32,
 }
@@ -60,7 +64,7 @@ impl Queue {
         Self {
             payloads: master.derive("jobs"),
             abouts: master.derive("what jobs are about"),
-            queued: Notify::new(),
+            queued: watch::Sender::new(()),
             count: AtomicU32::new(0),
         }
     }
@@ -72,7 +76,7 @@ impl Queue {
 
     /// Called when a transaction that queued something is committed.
     pub(super) fn wake(&self) {
-        self.queued.notify_one();
+        self.queued.send_replace(());
     }
 }
 
@@ -148,10 +152,10 @@ pub async fn insert(tx: &mut Tx, job: &NewJob<'_>, now: DateTime<Utc>) -> Result
     Ok(true)
 }
 
-/// Whether a job is due.
-pub async fn is_due(tx: &mut Tx, now: DateTime<Utc>) -> Result<bool, StoreError> {
+/// Whether a job of this kind is due.
+pub async fn is_due(tx: &mut Tx, kind: JobKind, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let due: Option<(String,)> =
-        fetch_optional!(tx, "SELECT id FROM job WHERE due_at <= $1 AND kind IN ('mail', 'errand') LIMIT 1", now)?;
+        fetch_optional!(tx, "SELECT id FROM job WHERE due_at <= $1 AND kind = $2 LIMIT 1", now, kind.as_str())?;
     Ok(due.is_some())
 }
 
@@ -161,20 +165,27 @@ pub async fn count_due(tx: &mut Tx, now: DateTime<Utc>) -> Result<i64, StoreErro
     Ok(count)
 }
 
-/// Takes up to `most` jobs that are due, the longest due first. Nobody else gets them before `until`. Kinds that a later version
-/// knows, on another node or before this one was put back, are left for it.
-pub async fn claim(tx: &mut Tx, now: DateTime<Utc>, until: DateTime<Utc>, most: i64) -> Result<Vec<Job>, StoreError> {
+/// Takes up to `most` jobs of a kind that are due, the longest due first. Nobody else gets them before `until`. Kinds that a later
+/// version knows, on another node or before this one was put back, are left for it.
+pub async fn claim(
+    tx: &mut Tx,
+    kind: JobKind,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+    most: i64,
+) -> Result<Vec<Job>, StoreError> {
     type Columns = (String, String, Option<String>, Vec<u8>, i64, DateTime<Utc>);
     // The condition stands twice, since PostgreSQL looks at the outer one again when it has waited for another node.
     let rows: Vec<Columns> = fetch_all!(
         tx,
         "UPDATE job SET due_at = $2, tries = tries + 1
          WHERE due_at <= $1 AND id IN (
-             SELECT id FROM job WHERE due_at <= $1 AND kind IN ('mail', 'errand') ORDER BY due_at, id LIMIT $3)
+             SELECT id FROM job WHERE due_at <= $1 AND kind = $4 ORDER BY due_at, id LIMIT $3)
          RETURNING id, kind, user_id, sealed, tries, expires_at",
         now,
         until,
         most,
+        kind.as_str(),
     )?;
     let mut jobs = rows
         .into_iter()
@@ -212,8 +223,8 @@ pub async fn postpone(tx: &mut Tx, job: &Job, due_at: DateTime<Utc>) -> Result<(
 }
 
 impl Store {
-    /// Returns when a job was queued in this process, at once if one was since the last time.
-    pub async fn job_queued(&self) {
-        self.0.queue.queued.notified().await;
+    /// Hears from now on when a job is queued in this process.
+    pub fn jobs_queued(&self) -> watch::Receiver<()> {
+        self.0.queue.queued.subscribe()
     }
 }

@@ -262,11 +262,21 @@ pub async fn held_of_user(
     Ok(held)
 }
 
-/// Grants that have ended, with their codes and refresh tokens. How many.
+/// Grants that have ended, with their codes and refresh tokens. How many. As long as a session goes on, the latest grant of each
+/// client stays: it alone tells whom to tell when the session is over.
 pub async fn sweep(tx: &mut Tx, now: DateTime<Utc>, most: i64) -> Result<u64, StoreError> {
+    // One whose code was not exchanged is swept on its own, and stands for no other.
     execute!(
         tx,
-        "DELETE FROM person_grant WHERE gid IN (SELECT gid FROM person_grant WHERE ends_at <= $1 LIMIT $2)",
+        "DELETE FROM person_grant WHERE gid IN (
+             SELECT g.gid FROM person_grant g WHERE g.ends_at <= $1
+                 AND (NOT EXISTS (SELECT 1 FROM session s WHERE s.sid = g.sid AND s.ended_at IS NULL)
+                     OR EXISTS (SELECT 1 FROM person_grant later
+                         WHERE later.sid = g.sid AND later.client_id = g.client_id
+                             AND (later.ends_at > g.ends_at OR (later.ends_at = g.ends_at AND later.gid > g.gid))
+                             AND NOT EXISTS (SELECT 1 FROM authorization_code c
+                                 WHERE c.gid = later.gid AND c.used_at IS NULL)))
+             LIMIT $2)",
         now,
         most
     )

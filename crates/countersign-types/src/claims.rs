@@ -9,6 +9,8 @@ use crate::{ClientId, GrantId, ScopeSet, SessionId, TokenId};
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 /// The `typ` header of an ID token.
 pub const ID_TOKEN_TYPE: &str = "JWT";
+/// The media type of a logout token in its `typ` header (Back-Channel Logout 1.0 §2.4).
+pub const LOGOUT_TOKEN_TYPE: &str = "logout+jwt";
 
 /// An `aud` claim: one value or several (RFC 7519 §4.1.3). One is written as a plain string.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -159,6 +161,39 @@ pub struct IdTokenClaims {
     #[serde(flatten)]
     pub person: Map<String, serde_json::Value>,
 }
+
+/// A logout token (Back-Channel Logout 1.0 §2.4): a session is over. It never has a `nonce`, so that it can be taken for no ID token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogoutTokenClaims {
+    /// The issuer, exactly as configured.
+    pub iss: String,
+    /// The person, as the client knows them.
+    pub sub: String,
+    /// The client that it is meant for.
+    pub aud: Audience,
+    /// When it was issued, in seconds since 1970.
+    pub iat: i64,
+    /// When it stops being valid, in seconds since 1970.
+    pub exp: i64,
+    /// This token.
+    pub jti: TokenId,
+    /// What happened.
+    pub events: LogoutEvents,
+    /// The session that is over, as the client knows it.
+    pub sid: SessionId,
+}
+
+/// The `events` of a logout token (RFC 8417 §2.2).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LogoutEvents {
+    /// The one that makes it a logout token.
+    #[serde(rename = "http://schemas.openid.net/event/backchannel-logout")]
+    pub backchannel_logout: LogoutEvent,
+}
+
+/// An event of which there is nothing more to say: an empty object.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LogoutEvent {}
 
 /// How other issuers write what Countersign writes in one way only.
 mod foreign {

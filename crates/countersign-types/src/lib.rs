@@ -16,7 +16,7 @@ pub mod id;
 pub mod scope;
 pub mod vocabulary;
 
-pub use claims::{AccessTokenClaims, Audience, Confirmation, IdTokenClaims};
+pub use claims::{AccessTokenClaims, Audience, Confirmation, IdTokenClaims, LogoutTokenClaims};
 pub use error::ErrorCode;
 pub use id::{ClientId, GrantId, SessionId, TokenId, UserId};
 pub use scope::{InvalidScope, Scope, ScopeSet};

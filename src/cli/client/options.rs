@@ -72,12 +72,18 @@ pub(in crate::cli) struct ClientOptions {
     /// Its terms of service.
     #[arg(long, value_name = "URL")]
     tos_uri: Option<Given<WebLink>>,
-    /// Where its server is to hear that somebody signed out. It is kept, but such notices are not sent yet.
+    /// Where its server is to hear that a sign-in is over, for whatever reason.
     #[arg(long, value_name = "URL")]
     backchannel_logout_uri: Option<Given<LogoutUri>>,
-    /// What browsers are to load when somebody signed out. It is kept, but such notices are not sent yet.
+    /// It wants to hear which sign-in that was; it always does.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    backchannel_logout_session_required: Option<bool>,
+    /// What the browser is to load, unseen, when somebody signs out in it.
     #[arg(long, value_name = "URL")]
     frontchannel_logout_uri: Option<Given<LogoutUri>>,
+    /// It wants to hear which sign-in that was: `iss` and `sid` are appended.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    frontchannel_logout_session_required: Option<bool>,
 }
 
 /// The value of an option. An empty one clears what was registered.
@@ -143,7 +149,9 @@ impl ClientOptions {
         replace_one(&mut metadata.policy_uri, self.policy_uri);
         replace_one(&mut metadata.tos_uri, self.tos_uri);
         replace_one(&mut metadata.backchannel_logout_uri, self.backchannel_logout_uri);
+        replace(&mut metadata.backchannel_logout_session_required, self.backchannel_logout_session_required);
         replace_one(&mut metadata.frontchannel_logout_uri, self.frontchannel_logout_uri);
+        replace(&mut metadata.frontchannel_logout_session_required, self.frontchannel_logout_session_required);
         metadata.complete();
         Ok(())
     }

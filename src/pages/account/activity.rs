@@ -167,6 +167,7 @@ fn key(kind: &str, detail: &Value) -> &'static str {
             _ => "activity-link-password",
         },
         "mail.given_up" => "activity-mail-given-up",
+        "backchannel_logout.given_up" => "activity-app-not-told",
         _ => "activity-other",
     }
 }
@@ -250,6 +251,7 @@ mod tests {
             Event::DataExported,
             Event::PasswordChanged,
             Event::MailGivenUp { mail: "new_device", tries: 1 },
+            Event::BackchannelLogoutGivenUp { tries: 1 },
         ];
         let mut keys: Vec<_> = events
             .into_iter()

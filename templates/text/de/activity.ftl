@@ -47,4 +47,5 @@ activity-password = Das Passwort wurde geändert
 activity-link-email = Ein Link zum Bestätigen einer E-Mail-Adresse wurde erstellt
 activity-link-password = Ein Link zum Wählen eines Passworts wurde erstellt
 activity-mail-given-up = Eine E-Mail an Sie konnte nicht zugestellt werden
+activity-app-not-told = { $app } konnte nicht erfahren, dass Sie abgemeldet sind
 activity-other = Etwas anderes ist geschehen

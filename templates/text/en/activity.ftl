@@ -47,4 +47,5 @@ activity-password = The password was changed
 activity-link-email = A link to confirm a mail address was made
 activity-link-password = A link to choose a password was made
 activity-mail-given-up = A mail to you could not be delivered
+activity-app-not-told = { $app } could not be told that you were signed out
 activity-other = Something else happened

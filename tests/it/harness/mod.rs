@@ -11,6 +11,7 @@ mod encryption;
 mod forge;
 mod log;
 mod redis;
+mod relying_party;
 mod reply;
 mod site;
 mod smtp;
@@ -61,6 +62,7 @@ pub use self::{
     forge::{Forger, b64, merge},
     log::Log,
     redis::TestRedis,
+    relying_party::RelyingParty,
     reply::{Reply, query_of},
     site::Site,
     smtp::{Behaviour, Smtp},
@@ -314,7 +316,7 @@ impl Server {
 
     /// What the queue does at once, as far as something is due.
     pub async fn deliver_mails(&self) {
-        queue::run_due(&self.app).await.unwrap();
+        queue::run_due(&self.app, &self.issuer).await.unwrap();
     }
 
     /// The path of the link in the latest mail to this address, of those that are sent now or were before.

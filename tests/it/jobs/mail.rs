@@ -8,7 +8,7 @@ use countersign::{
     },
     jobs,
     login::mail::{self, Recipient},
-    store::job,
+    store::job::{self, JobKind},
 };
 use serde_json::json;
 
@@ -180,8 +180,8 @@ async fn a_mail_that_was_taken_is_noted_as_soon_as_the_database_is_back() {
     let (server, smtp) = start().await;
     smtp.behave(Behaviour::Hold);
     queue(&server, &Recipient::at(ADA), &reset(&server)).await;
-    let app = server.app.clone();
-    let delivery = tokio::spawn(async move { jobs::queue::run_due(&app).await });
+    let (app, issuer) = (server.app.clone(), server.issuer.clone());
+    let delivery = tokio::spawn(async move { jobs::queue::run_due(&app, &issuer).await });
     smtp.wait_for(1).await;
     server.database.execute("ALTER TABLE job RENAME TO job_elsewhere").await;
     smtp.behave(Behaviour::Take);
@@ -201,7 +201,7 @@ async fn what_a_node_that_died_had_taken_another_one_sends() {
     queue(&server, &Recipient::at(ADA), &reset(&server)).await;
     let now = server.clock.now();
     let mut tx = server.app.store.write().await.unwrap();
-    job::claim(&mut tx, now, now + TimeDelta::minutes(10), 1).await.unwrap();
+    job::claim(&mut tx, JobKind::Mail, now, now + TimeDelta::minutes(10), 1).await.unwrap();
     tx.commit().await.unwrap();
 
     let other = server.restart().await;

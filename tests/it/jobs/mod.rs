@@ -1,3 +1,4 @@
+mod backchannel_logout;
 mod mail;
 mod queue;
 mod sweep;

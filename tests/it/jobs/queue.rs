@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use countersign::{
     domain::mail::{Letter, Mail, MailedLink},
     login::mail::{self, Recipient},
-    store::job::{self, Job},
+    store::job::{self, Job, JobKind},
 };
 use tokio::{task::JoinSet, time::timeout};
 
@@ -28,7 +28,7 @@ async fn queue(server: &Server, to: &str, mail: &Mail) {
 async fn claim(server: &Server, most: i64) -> Vec<Job> {
     let now = server.clock.now();
     let mut tx = server.app.store.write().await.unwrap();
-    let jobs = job::claim(&mut tx, now, now + TimeDelta::minutes(5), most).await.unwrap();
+    let jobs = job::claim(&mut tx, JobKind::Mail, now, now + TimeDelta::minutes(5), most).await.unwrap();
     tx.commit().await.unwrap();
     jobs
 }
@@ -89,7 +89,7 @@ async fn of_nodes_that_claim_at_once_one_gets_the_job() {
         let (store, now) = (node.app.store.clone(), server.clock.now());
         claims.spawn(async move {
             let mut tx = store.write().await.unwrap();
-            let jobs = job::claim(&mut tx, now, now + TimeDelta::minutes(5), 3).await.unwrap();
+            let jobs = job::claim(&mut tx, JobKind::Mail, now, now + TimeDelta::minutes(5), 3).await.unwrap();
             tx.commit().await.unwrap();
             jobs
         });
@@ -172,14 +172,17 @@ async fn where_no_mail_can_be_sent_none_is_queued() {
 #[tokio::test]
 async fn a_committed_job_wakes_whoever_waits() {
     let server = Server::start().await;
+    let (mut queued, mut other) = (server.app.store.jobs_queued(), server.app.store.jobs_queued());
     let mut tx = server.app.store.write().await.unwrap();
     mail::queue(&server.app, &mut tx, &Recipient::at(ADA), &Mail::PasswordChanged, server.clock.now()).await.unwrap();
     drop(tx);
     let at_once = Duration::from_millis(1);
-    assert!(timeout(at_once, server.app.store.job_queued()).await.is_err());
+    assert!(timeout(at_once, queued.changed()).await.is_err());
     queue(&server, ADA, &Mail::PasswordChanged).await;
-    assert!(timeout(at_once, server.app.store.job_queued()).await.is_ok());
-    assert!(timeout(at_once, server.app.store.job_queued()).await.is_err(), "it is said once");
+    for listener in [&mut queued, &mut other] {
+        assert!(timeout(at_once, listener.changed()).await.is_ok());
+        assert!(timeout(at_once, listener.changed()).await.is_err(), "each is told once");
+    }
 }
 
 /// Those of a later version, on another node or before this one was put back.

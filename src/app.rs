@@ -71,6 +71,8 @@ pub struct PurposeKeys {
     pub stand_in: SealingKey,
     /// Seals what browsers keep for us while a second factor is asked for or set up.
     pub second_factor: SealingKey,
+    /// Makes of a session what scripts may know of it.
+    pub browser_state: SealingKey,
 }
 
 /// Names for requests, each of them once: they are counted, which is all that a name needs and quicker than random ones.
@@ -171,6 +173,7 @@ impl App {
                 dpop_nonce: master.derive("nonces of DPoP proofs"),
                 stand_in: master.derive("password hashes that stand in"),
                 second_factor: master.derive("second factors on their way through browsers"),
+                browser_state: master.derive_shared("states of browsers"),
             },
             metrics: Metrics::new(store.events()),
             request_names: RequestNames::new(&random),

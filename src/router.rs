@@ -20,7 +20,7 @@ use crate::{
         rate::{self, Pages},
         state::AppState,
     },
-    oauth::{self, authorize, end_session, introspection, metadata, revocation, token, userinfo},
+    oauth::{self, authorize, check_session, end_session, introspection, metadata, revocation, token, userinfo},
     pages,
 };
 
@@ -93,6 +93,7 @@ fn for_people(limits: &Pages, dev_mail: Router<RouterState>) -> Router<RouterSta
         .merge(limited(Endpoint::SignUp, of_sign_up()))
         .merge(limited(Endpoint::Recovery, of_recovery()))
         .merge(limited(Endpoint::Account, of_account()))
+        .route("/check_session", get(check_session::get))
         .route("/signed-out", get(pages::signed_out::get))
         .route("/client-logo/{client_id}", get(pages::logo::get))
         .route("/assets/{name}", get(pages::assets::get))

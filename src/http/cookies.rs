@@ -19,11 +19,13 @@ pub enum Cookie {
     Waiting,
     /// Recovery codes, sealed, from when they are made until their owner has seen them.
     RecoveryCodes,
+    /// What `check_session_iframe` tells one sign-in from another by: the only one that its script reads, wherever it is framed.
+    BrowserState,
 }
 
 impl Cookie {
     /// Under https the prefix keeps other hosts and plain http from setting it (RFC 6265bis §4.1.3.2).
-    fn name(self, app: &App) -> &'static str {
+    pub fn name(self, app: &App) -> &'static str {
         match (self, app.is_development()) {
             (Self::Session, false) => "__Host-countersign_session",
             (Self::Session, true) => "countersign_session",
@@ -37,6 +39,8 @@ impl Cookie {
             (Self::Waiting, true) => "countersign_waiting",
             (Self::RecoveryCodes, false) => "__Host-countersign_recovery_codes",
             (Self::RecoveryCodes, true) => "countersign_recovery_codes",
+            (Self::BrowserState, false) => "__Host-countersign_state",
+            (Self::BrowserState, true) => "countersign_state",
         }
     }
 
@@ -57,9 +61,14 @@ impl Cookie {
 
     /// The header that sets it until the browser is closed, or for the seconds given.
     pub fn set(self, app: &App, value: &str, max_age: Option<u64>) -> HeaderValue {
-        let secure = if app.is_development() { "" } else { "; Secure" };
+        let flags = match (self, app.is_development()) {
+            (Self::BrowserState, false) => "SameSite=None; Secure",
+            (Self::BrowserState, true) => "SameSite=Lax",
+            (_, false) => "HttpOnly; SameSite=Lax; Secure",
+            (_, true) => "HttpOnly; SameSite=Lax",
+        };
         let max_age = max_age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
-        let header = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{max_age}", self.name(app));
+        let header = format!("{}={value}; Path=/; {flags}{max_age}", self.name(app));
         HeaderValue::try_from(header).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 

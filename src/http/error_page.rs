@@ -15,6 +15,7 @@ use super::{
     form::FormError,
     form_post::{self, FormPost},
     frame::Frame,
+    front_channel::FrontChannel,
     headers::{PAGE_POLICY, page},
     interaction::InteractionError,
     state::AppState,
@@ -139,20 +140,22 @@ struct ErrorWords {
     advice: Option<String>,
 }
 
-/// Puts an [`ErrorPage`] or a [`FormPost`] into words. It stands around the handlers, so that none of them needs to know who reads.
+/// Puts an [`ErrorPage`], a [`FormPost`] or a [`FrontChannel`] into words. It stands around the handlers, so that none of them needs to know who reads.
 pub async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let mut response = next.run(Request::from_parts(parts.clone(), body)).await;
     let error = response.extensions_mut().remove::<ErrorPage>();
     let form = response.extensions_mut().remove::<FormPost>();
-    if error.is_none() && form.is_none() {
+    let left = response.extensions_mut().remove::<FrontChannel>();
+    if error.is_none() && form.is_none() && left.is_none() {
         return response;
     }
     let Ok(frame) = Frame::from_request_parts(&mut parts, &state).await;
-    let words = match (error, form) {
-        (_, Some(form)) => (page(form_post::POLICY, &frame), form.in_words(frame)).into_response(),
-        (Some(error), None) => (page(PAGE_POLICY, &frame), error.in_words(frame)).into_response(),
-        (None, None) => return response,
+    let words = match (error, form, left) {
+        (_, _, Some(left)) => left.in_words(frame).into_response(),
+        (_, Some(form), None) => (page(form_post::POLICY, &frame), form.in_words(frame)).into_response(),
+        (Some(error), None, None) => (page(PAGE_POLICY, &frame), error.in_words(frame)).into_response(),
+        (None, None, None) => return response,
     };
     let (words, body) = words.into_parts();
     response.headers_mut().extend(words.headers);

@@ -15,6 +15,11 @@ pub const CLIENT_FORM_POLICY: &str =
 /// For everything that is not a page.
 const DOCUMENT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
+/// For the one document that anybody may frame, since it is made for that: it runs one script, and shows nothing (Session
+/// Management 1.0 §3.2).
+pub const FRAMED_POLICY: &str = "default-src 'none'; script-src 'sha256-wN8Z5t9HJp5Ll373lynXSpZK8miDlyX413J6Sh/WW0U='; \
+     base-uri 'none'; form-action 'none'";
+
 /// What no page of ours needs, and so none may use.
 const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), \
      microphone=(), payment=(), usb=()";
@@ -24,7 +29,9 @@ pub fn secure(headers: &mut HeaderMap, is_development: bool) {
     add(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     add(headers, header::REFERRER_POLICY, "no-referrer");
     add(headers, header::CONTENT_SECURITY_POLICY, DOCUMENT_POLICY);
-    add(headers, header::X_FRAME_OPTIONS, "DENY");
+    if headers.get(header::CONTENT_SECURITY_POLICY).is_none_or(|policy| policy != FRAMED_POLICY) {
+        add(headers, header::X_FRAME_OPTIONS, "DENY");
+    }
     add(headers, HeaderName::from_static("permissions-policy"), PERMISSIONS);
     // Whom an answer is for is decided by CORS; nobody embeds one without it.
     add(headers, HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
@@ -46,9 +53,18 @@ fn add(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
 pub fn page(policy: &'static str, frame: &Frame) -> [(HeaderName, HeaderValue); 5] {
     let is_on_the_way = policy == CLIENT_FORM_POLICY || policy == form_post::POLICY;
     let opener = if is_on_the_way { "unsafe-none" } else { "same-origin" };
+    page_under(HeaderValue::from_static(policy), opener, frame)
+}
+
+/// The same for a page on the way to an app whose policy is made for it.
+pub(super) fn page_on_the_way(policy: HeaderValue, frame: &Frame) -> [(HeaderName, HeaderValue); 5] {
+    page_under(policy, "unsafe-none", frame)
+}
+
+fn page_under(policy: HeaderValue, opener: &'static str, frame: &Frame) -> [(HeaderName, HeaderValue); 5] {
     [
         (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static(opener)),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (header::CONTENT_LANGUAGE, HeaderValue::from_static(frame.language().tag())),
         (header::VARY, HeaderValue::from_static("Accept-Language, Cookie")),

@@ -2,6 +2,7 @@
 
 pub mod around;
 pub mod beside;
+pub mod browser_state;
 pub mod cookies;
 pub mod cors;
 pub mod csrf;
@@ -9,6 +10,7 @@ pub mod error_page;
 pub mod form;
 pub mod form_post;
 pub mod frame;
+pub mod front_channel;
 pub mod headers;
 pub mod interaction;
 pub mod near;

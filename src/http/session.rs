@@ -2,7 +2,9 @@
 
 use axum::http::{HeaderMap, header};
 
-use super::{cookies::Cookie, visitor::SECRET_CHARS};
+use countersign_types::SessionId;
+
+use super::{browser_state, cookies::Cookie, visitor::SECRET_CHARS};
 use crate::{
     app::App,
     domain::{
@@ -56,9 +58,9 @@ pub async fn accounts(app: &App, headers: &HeaderMap) -> Result<Accounts, StoreE
 #[derive(Clone, Copy, Debug)]
 pub enum Keep<'a> {
     /// Another cookie of the present one; the others are as they were.
-    Present(&'a Secret),
+    Present(&'a Secret, &'a SessionId),
     /// Other cookies of all: the present one, and those beside it.
-    All(&'a Secret, &'a [Secret]),
+    All(&'a Secret, &'a SessionId, &'a [Secret]),
     /// Nobody is present any more; the others are as they were.
     Others,
     /// None.
@@ -68,15 +70,18 @@ pub enum Keep<'a> {
 /// Lets an answer set and take away the cookies of sessions. Nothing else does.
 pub fn keep(app: &App, headers: &mut HeaderMap, keep: Keep<'_>) {
     let lifetime = Some(app.settings.lifetimes.session_absolute.as_secs());
-    let present = match keep {
-        Keep::Present(secret) | Keep::All(secret, _) => Cookie::Session.set(app, secret.expose(), lifetime),
-        Keep::Others | Keep::Nothing => Cookie::Session.clear(app),
+    let (present, state) = match keep {
+        Keep::Present(secret, session) | Keep::All(secret, session, _) => {
+            (Cookie::Session.set(app, secret.expose(), lifetime), browser_state::cookie(app, session))
+        }
+        Keep::Others | Keep::Nothing => (Cookie::Session.clear(app), browser_state::clear_cookie(app)),
     };
     headers.append(header::SET_COOKIE, present);
+    headers.append(header::SET_COOKIE, state);
     let beside = match keep {
-        Keep::Present(_) | Keep::Others => return,
-        Keep::Nothing | Keep::All(_, []) => Cookie::Beside.clear(app),
-        Keep::All(_, secrets) => {
+        Keep::Present(..) | Keep::Others => return,
+        Keep::Nothing | Keep::All(_, _, []) => Cookie::Beside.clear(app),
+        Keep::All(_, _, secrets) => {
             let secrets: Vec<_> = secrets.iter().map(Secret::expose).collect();
             Cookie::Beside.set(app, &secrets.join(SEPARATOR), lifetime)
         }

@@ -127,8 +127,8 @@ pub fn go_on(app: &App, signed_in: &SignedIn, to: &str) -> Response {
     let mut response = redirect(to);
     let headers = response.headers_mut();
     let kept = match &signed_in.beside {
-        Some(beside) => Keep::All(&signed_in.cookie, beside),
-        None => Keep::Present(&signed_in.cookie),
+        Some(beside) => Keep::All(&signed_in.cookie, &signed_in.session.id, beside),
+        None => Keep::Present(&signed_in.cookie, &signed_in.session.id),
     };
     session::keep(app, headers, kept);
     headers.append(header::SET_COOKIE, device_cookie(app, &signed_in.device));

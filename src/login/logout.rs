@@ -4,12 +4,38 @@ use chrono::{DateTime, TimeDelta, Utc};
 use countersign_types::{SessionId, UserId};
 
 use crate::{
-    domain::logout::BackchannelLogout,
+    app::Issuer,
+    domain::{
+        accounts::Accounts,
+        client::Client,
+        logout::{BackchannelLogout, frontchannel_uri},
+    },
     store::{
         StoreError, Tx, client,
         job::{self, JobKind, NewJob},
     },
 };
+
+/// What the browser is to load when somebody signed out of this session in it, for each of its apps that wants that (Front-Channel
+/// Logout 1.0 §3).
+pub async fn frontchannel_uris(issuer: &Issuer, tx: &mut Tx, session: &SessionId) -> Result<Vec<String>, StoreError> {
+    let clients = client::of_session(tx, session).await?;
+    let uri = |client: &Client| frontchannel_uri(&client.metadata, &issuer.url, &issuer.sid(client, session));
+    Ok(clients.iter().filter_map(uri).collect())
+}
+
+/// The same for all who are signed in on a browser.
+pub async fn frontchannel_uris_of_all(
+    issuer: &Issuer,
+    tx: &mut Tx,
+    accounts: &Accounts,
+) -> Result<Vec<String>, StoreError> {
+    let mut uris = Vec::new();
+    for session in accounts.live() {
+        uris.extend(frontchannel_uris(issuer, tx, &session.id).await?);
+    }
+    Ok(uris)
+}
 
 /// For how long it is tried to tell an app.
 const WORTH: TimeDelta = TimeDelta::hours(24);

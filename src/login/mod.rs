@@ -13,7 +13,7 @@ pub mod email;
 pub mod errand;
 pub mod export;
 pub mod link;
-mod logout;
+pub mod logout;
 pub mod mail;
 pub mod new_password;
 pub mod password;

@@ -4,7 +4,7 @@ use askama::Template;
 use askama_web::WebTemplate;
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::HeaderMap,
     response::{IntoResponse, Redirect, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -17,6 +17,7 @@ use crate::{
     app::{App, Issuer},
     domain::{
         accounts::Accounts,
+        logout::with_query,
         session::{Session, SessionEnd},
     },
     http::{
@@ -24,6 +25,7 @@ use crate::{
         error_page::{ErrorPage, Sender},
         form::{Form, Parameters, Query},
         frame::Frame,
+        front_channel::leave,
         headers::{CLIENT_FORM_POLICY, page},
         session::{self, Keep},
         state::AppState,
@@ -55,6 +57,12 @@ struct LogoutRequest {
 struct Hinted {
     client: ClientId,
     sid: SessionId,
+}
+
+impl LogoutRequest {
+    fn onward(&self) -> &str {
+        self.redirect_to.as_deref().unwrap_or("/signed-out")
+    }
 }
 
 /// The question whether to sign out.
@@ -173,7 +181,8 @@ async fn parse(app: &App, issuer: &Issuer, parameters: &Parameters) -> Result<Lo
     let redirect_to = match (parameters.get("post_logout_redirect_uri"), &client) {
         (None, _) => None,
         (Some(asked), Some(client)) if client.allows_post_logout_redirect(asked) => {
-            Some(with_state(asked, parameters.get("state")))
+            // RP-Initiated Logout §3: exactly the client's `state`, and nothing else.
+            Some(parameters.get("state").map_or(asked.to_owned(), |state| with_query(asked, &[("state", state)])))
         }
         (Some(_), Some(_)) => {
             return refused("error-logout-redirect");
@@ -186,13 +195,6 @@ async fn parse(app: &App, issuer: &Issuer, parameters: &Parameters) -> Result<Lo
         hinted: hint.map(|hint| Hinted { client: hint.client, sid: hint.sid }),
         asked_at: app.clock.now(),
     })
-}
-
-/// RP-Initiated Logout §3: exactly the client's `state`, and nothing else.
-fn with_state(uri: &str, state: Option<&str>) -> String {
-    let Some(state) = state else { return uri.to_owned() };
-    let separator = if uri.contains('?') { '&' } else { '?' };
-    format!("{uri}{separator}{}", Serializer::new(String::new()).append_pair("state", state).finish())
 }
 
 async fn go_on(
@@ -208,8 +210,8 @@ async fn go_on(
     match decide(hinted, accounts.present.as_ref()) {
         Decision::End(session) => {
             let is_present = accounts.present.as_ref().is_some_and(|present| present.id == session.id);
-            end(app, visitor, session).await?;
-            Ok(leave(app, &request, is_present.then_some(Keep::Others)))
+            let uris = end(state, visitor, session).await?;
+            Ok(leave(app, uris, request.onward(), is_present.then_some(Keep::Others)))
         }
         Decision::Ask => {
             let sealed = seal(app, &request);
@@ -218,7 +220,7 @@ async fn go_on(
             let question = LogoutPage { frame, client_name, csrf, request: sealed, has_others };
             Ok((page(CLIENT_FORM_POLICY, &question.frame), question).into_response())
         }
-        Decision::GoOn => Ok(leave(app, &request, Some(Keep::Others))),
+        Decision::GoOn => Ok(leave(app, Vec::new(), request.onward(), Some(Keep::Others))),
     }
 }
 
@@ -239,7 +241,7 @@ async fn confirm(
     headers: &HeaderMap,
     (confirmed, form): (Confirmed, &Parameters),
 ) -> Result<Response, ErrorPage> {
-    let app = &state.app;
+    let app = &*state.app;
     if !csrf::is_valid(app, visitor, form) {
         return Err(ErrorPage::forged_form());
     }
@@ -248,34 +250,30 @@ async fn confirm(
     match (confirmed, &accounts.present) {
         (Confirmed::All, _) => {
             let mut tx = app.store.write().await?;
+            let uris = login::logout::frontchannel_uris_of_all(&state.issuer, &mut tx, &accounts).await?;
             login::session::end_together(app, &mut tx, &accounts, &visitor.device, app.clock.now()).await?;
             tx.commit().await?;
-            Ok(leave(app, &request, Some(Keep::Nothing)))
+            Ok(leave(app, uris, request.onward(), Some(Keep::Nothing)))
         }
         (Confirmed::Present, Some(present)) => {
-            end(app, visitor, present).await?;
-            Ok(leave(app, &request, Some(Keep::Others)))
+            let uris = end(state, visitor, present).await?;
+            Ok(leave(app, uris, request.onward(), Some(Keep::Others)))
         }
-        (Confirmed::Present, None) => Ok(leave(app, &request, Some(Keep::Others))),
+        (Confirmed::Present, None) => Ok(leave(app, Vec::new(), request.onward(), Some(Keep::Others))),
     }
 }
 
-async fn end(app: &App, visitor: &Visitor, session: &Session) -> Result<(), StoreError> {
+/// Ends a session: what the browser is to load for its apps.
+async fn end(
+    AppState { app, issuer }: &AppState,
+    visitor: &Visitor,
+    session: &Session,
+) -> Result<Vec<String>, StoreError> {
     let mut tx = app.store.write().await?;
+    let uris = login::logout::frontchannel_uris(issuer, &mut tx, &session.id).await?;
     login::session::end(app, &mut tx, session, SessionEnd::Logout, &visitor.device, app.clock.now()).await?;
-    tx.commit().await
-}
-
-/// To where the person goes afterwards. Of the browser's sessions those are left that are kept; all of them, where nothing is said.
-fn leave(app: &App, request: &LogoutRequest, kept: Option<Keep<'_>>) -> Response {
-    let to = request.redirect_to.as_deref().unwrap_or("/signed-out");
-    let Ok(location) = HeaderValue::try_from(to) else { return ErrorPage::expired().into_response() };
-    let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    let mut response = (StatusCode::SEE_OTHER, headers).into_response();
-    if let Some(kept) = kept {
-        session::keep(app, response.headers_mut(), kept);
-    }
-    response
+    tx.commit().await?;
+    Ok(uris)
 }
 
 fn seal(app: &App, request: &LogoutRequest) -> String {

@@ -17,7 +17,7 @@ use countersign_types::{
 use openssl::sha::sha256;
 use serde_json::{Value, json};
 
-use super::{authorize::REQUEST_OBJECT_ALGORITHMS, client_auth, dpop, error::OAuthError};
+use super::{authorize::REQUEST_OBJECT_ALGORITHMS, check_session, client_auth, dpop, error::OAuthError};
 use crate::{
     app::{App, Issuer},
     domain::{api::Apis, authorization::Prompt, client::SubjectType, user::SETTABLE_CLAIMS},
@@ -69,7 +69,7 @@ fn metadata(app: &App, issuer: &str, apis: &Apis) -> Value {
             .collect();
     let auth_methods: Vec<&str> = client_auth::METHODS.iter().map(|method| method.as_str()).collect();
     let confidential: Vec<&str> = auth_methods.iter().copied().filter(|method| *method != "none").collect();
-    json!({
+    let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": endpoint("/authorize"),
         "token_endpoint": endpoint("/token"),
@@ -77,7 +77,6 @@ fn metadata(app: &App, issuer: &str, apis: &Apis) -> Value {
         "jwks_uri": endpoint("/.well-known/jwks.json"),
         "introspection_endpoint": endpoint("/introspect"),
         "revocation_endpoint": endpoint("/revoke"),
-        "end_session_endpoint": endpoint("/logout"),
         "scopes_supported": apis.all_scopes().collect::<Vec<_>>(),
         "response_types_supported": ResponseType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "response_modes_supported": ["query", "fragment", "form_post"],
@@ -111,7 +110,23 @@ fn metadata(app: &App, issuer: &str, apis: &Apis) -> Value {
         "prompt_values_supported": Prompt::supported(app.is_sign_up_open()).collect::<Vec<_>>(),
         "authorization_response_iss_parameter_supported": true,
         "ui_locales_supported": Language::ALL.map(Language::tag),
-    })
+    });
+    if let Value::Object(document) = &mut document {
+        document.extend(of_logout(issuer).map(|(name, value)| (name.to_owned(), value)));
+    }
+    document
+}
+
+/// How a session ends, and how apps hear of it.
+fn of_logout(issuer: &str) -> [(&'static str, Value); 6] {
+    [
+        ("end_session_endpoint", format!("{issuer}/logout").into()),
+        ("check_session_iframe", format!("{issuer}{}", check_session::PATH).into()),
+        ("backchannel_logout_supported", true.into()),
+        ("backchannel_logout_session_supported", true.into()),
+        ("frontchannel_logout_supported", true.into()),
+        ("frontchannel_logout_session_supported", true.into()),
+    ]
 }
 
 /// `GET /.well-known/openid-configuration` and `GET /.well-known/oauth-authorization-server`

@@ -2,6 +2,7 @@
 
 pub mod authorize;
 mod bearer;
+pub mod check_session;
 mod client_auth;
 mod client_keys;
 mod dpop;

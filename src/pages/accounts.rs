@@ -31,6 +31,7 @@ use crate::{
         error_page::ErrorPage,
         form::{Form, FormError, Parameters, Query},
         frame::Frame,
+        front_channel::leave,
         headers::page,
         interaction,
         session::{self, Keep},
@@ -39,7 +40,10 @@ use crate::{
         visitor::Visitor,
         waiting,
     },
-    login::session::{Switched, end_together, switch},
+    login::{
+        logout::frontchannel_uris_of_all,
+        session::{Switched, end_together, switch},
+    },
     store::account,
 };
 
@@ -241,7 +245,7 @@ async fn take(
     match request {
         Request::Choose(id) => choose(app, visitor, purpose, (accounts, &id)).await,
         Request::Another => another(state, visitor, purpose, &accounts).await,
-        Request::SignOut => sign_out(app, visitor, &accounts).await,
+        Request::SignOut => sign_out(state, visitor, &accounts).await,
     }
 }
 
@@ -269,7 +273,7 @@ async fn choose(app: &App, visitor: &Visitor, purpose: Purpose, (accounts, id): 
         Purpose::Account(_) | Purpose::Beside { .. } | Purpose::Plain => go_to(&purpose.onward().path()),
     };
     let headers = response.headers_mut();
-    session::keep(app, headers, Keep::All(&cookie, &beside));
+    session::keep(app, headers, Keep::All(&cookie, id, &beside));
     // A sign-in that somebody left waiting is not what was chosen.
     headers.append(header::SET_COOKIE, waiting::clear_cookie(app));
     Ok(response)
@@ -297,13 +301,12 @@ async fn sign_in_beside(app: &App, visitor: &Visitor, purpose: Purpose, login_hi
     Ok(go_to(&to))
 }
 
-async fn sign_out(app: &App, visitor: &Visitor, accounts: &Accounts) -> Answer {
+async fn sign_out(AppState { app, issuer }: &AppState, visitor: &Visitor, accounts: &Accounts) -> Answer {
     let mut tx = app.store.write().await?;
+    let uris = frontchannel_uris_of_all(issuer, &mut tx, accounts).await?;
     end_together(app, &mut tx, accounts, &visitor.device, app.clock.now()).await?;
     tx.commit().await?;
-    let mut response = go_to("/signed-out");
-    session::keep(app, response.headers_mut(), Keep::Nothing);
-    Ok(response)
+    Ok(leave(app, uris, "/signed-out", Some(Keep::Nothing)))
 }
 
 #[cfg(test)]

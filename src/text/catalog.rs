@@ -53,6 +53,7 @@ pub(super) const FILES: &[File] = files![
     "email",
     "error",
     "form-post",
+    "front-channel",
     "link",
     "login",
     "logout",

@@ -20,7 +20,7 @@ async function consentPage(page) {
 function assertAnswer(request) {
   assert.equal(new URL(request.url()).search, '', 'nothing is in the query');
   const fields = new URLSearchParams(request.postData());
-  assert.deepEqual([...fields.keys()].sort(), ['code', 'iss', 'state']);
+  assert.deepEqual([...fields.keys()].sort(), ['code', 'iss', 'session_state', 'state']);
   assert.equal(fields.get('state'), 'state-of-the-test');
 }
 

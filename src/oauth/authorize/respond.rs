@@ -23,6 +23,7 @@ pub(super) struct Answer {
     redirect_uri: String,
     response_mode: ResponseMode,
     state: Option<String>,
+    session_state: Option<String>,
     outcome: Outcome,
 }
 
@@ -74,6 +75,7 @@ impl Answer {
             redirect_uri: request.redirect_uri.clone(),
             response_mode: request.response_mode,
             state: request.state.clone(),
+            session_state: None,
             outcome: Outcome::Granted(Box::new(granted)),
         }
     }
@@ -86,7 +88,12 @@ impl Answer {
         code: ErrorCode,
         description: &'static str,
     ) -> Self {
-        Self { redirect_uri, response_mode, state, outcome: Outcome::Error(code, description) }
+        Self { redirect_uri, response_mode, state, session_state: None, outcome: Outcome::Error(code, description) }
+    }
+
+    /// With what the client asks `check_session_iframe` by (Session Management 1.0 §2).
+    pub(super) fn with_session_state(self, session_state: Option<String>) -> Self {
+        Self { session_state, ..self }
     }
 
     /// On its way. `state` goes back untouched, and `iss` says who answers (RFC 9207 §2).
@@ -99,6 +106,7 @@ impl Answer {
         };
         parameters.extend(self.state.map(|state| ("state", state)));
         parameters.push(("iss", issuer.url.clone()));
+        parameters.extend(self.session_state.map(|session_state| ("session_state", session_state)));
         let separator = match self.response_mode {
             ResponseMode::FormPost => return FormPost::new(self.redirect_uri, parameters).into_response(),
             ResponseMode::Fragment => '#',

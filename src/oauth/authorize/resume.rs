@@ -20,6 +20,7 @@ use crate::{
         session::Session,
     },
     http::{
+        browser_state,
         error_page::ErrorPage,
         form::Query,
         interaction::{Interaction, InteractionError, address},
@@ -107,7 +108,15 @@ async fn try_to_go_on(
         (Decision::Issue, Some(session)) => {
             let asked = Asked { request, client: &client, session: &session };
             match asked.issue(state, visitor).await {
-                Ok(Some(granted)) => Ok(Answer::granted(request, granted).send(&state.issuer)),
+                Ok(Some(granted)) => {
+                    let session_state = browser_state::session_state(app, request, &session.id);
+                    let answer = Answer::granted(request, granted).with_session_state(session_state);
+                    let mut response = answer.send(&state.issuer);
+                    if let Some(cookie) = browser_state::missing_cookie(app, headers, &session.id) {
+                        response.headers_mut().append(header::SET_COOKIE, cookie);
+                    }
+                    Ok(response)
+                }
                 // The session ended a moment ago: as if there had been none.
                 Ok(None) => Box::pin(try_to_go_on(state, visitor, headers, interaction)).await,
                 Err(Unissued::Store(error)) => Err(error.into()),

@@ -9,7 +9,7 @@ use axum::{
 };
 
 use super::{
-    super::{Answer, WRONG_INPUT, go_to, unique},
+    super::{Answer, WRONG_INPUT, unique},
     Navigation,
 };
 use crate::{
@@ -19,15 +19,17 @@ use crate::{
         error_page::ErrorPage,
         form::{Form, FormError, Parameters},
         frame::Frame,
+        front_channel::leave,
         headers::{PAGE_POLICY, page},
         owner::{Owner, Place, fresh_owner},
-        session::{self, Keep},
+        session::Keep,
         state::AppState,
         visitor::Visitor,
     },
     login::{
         account::{DeleteError, delete},
         export::export,
+        logout::frontchannel_uris,
     },
 };
 
@@ -115,18 +117,18 @@ pub async fn get(
 
 /// `POST /account/data`
 pub async fn post(
-    State(AppState { app, .. }): State<AppState>,
+    State(state): State<AppState>,
     visitor: Visitor,
     frame: Frame,
     headers: HeaderMap,
     Form(form): Form,
 ) -> Response {
-    let answer = take(&app, &visitor, frame, &headers, form).await;
-    visitor.remember(&app, answer)
+    let answer = take(&state, &visitor, frame, &headers, form).await;
+    visitor.remember(&state.app, answer)
 }
 
 async fn take(
-    app: &App,
+    AppState { app, issuer }: &AppState,
     visitor: &Visitor,
     frame: Frame,
     headers: &HeaderMap,
@@ -149,6 +151,7 @@ async fn take(
         Request::Delete { is_sure: false } => Ok(show(app, visitor, frame, &owner, Some(Problem::NotSure))),
         Request::Delete { is_sure: true } => {
             let mut tx = app.store.write().await?;
+            let uris = frontchannel_uris(issuer, &mut tx, &owner.session.id).await?;
             match delete(app, &mut tx, &owner.user, app.clock.now()).await {
                 Ok(()) => {}
                 Err(DeleteError::LastAdministrator) => {
@@ -158,9 +161,7 @@ async fn take(
                 Err(DeleteError::Store(error)) => return Err(error.into()),
             }
             tx.commit().await?;
-            let mut response = go_to(DELETED);
-            session::keep(app, response.headers_mut(), Keep::Others);
-            Ok(response)
+            Ok(leave(app, uris, DELETED, Some(Keep::Others)))
         }
     }
 }

@@ -150,7 +150,7 @@ async fn change(
             match change_password::run(app, change, present, &visitor.device, app.clock.now()).await {
                 Ok(cookie) => {
                     let mut response = go_to(CHANGED);
-                    session::keep(app, response.headers_mut(), Keep::Present(&cookie));
+                    session::keep(app, response.headers_mut(), Keep::Present(&cookie, &owner.session.id));
                     return Ok(response);
                 }
                 Err(ChangeError::New(error)) => Problem::New(error),

@@ -23,13 +23,17 @@ use crate::{
         error_page::ErrorPage,
         form::{Form, FormError, Parameters, Query},
         frame::Frame,
+        front_channel::leave,
         headers::{PAGE_POLICY, page},
         owner::{Owner, Place, fresh_owner, owner},
-        session::{self as browser_session, Keep},
+        session::Keep,
         state::AppState,
         visitor::Visitor,
     },
-    login::session::{Ended, end_devices},
+    login::{
+        logout::frontchannel_uris,
+        session::{Ended, end_devices},
+    },
     store::{person_grant, session},
 };
 
@@ -154,17 +158,17 @@ async fn list(app: &App, owner: &Owner, frame: &Frame) -> Result<Vec<ShownSessio
 }
 
 /// `POST /account/sessions`
-pub async fn post(
-    State(AppState { app, .. }): State<AppState>,
-    visitor: Visitor,
-    headers: HeaderMap,
-    Form(form): Form,
-) -> Response {
-    let answer = end(&app, &visitor, &headers, form).await;
-    visitor.remember(&app, answer)
+pub async fn post(State(state): State<AppState>, visitor: Visitor, headers: HeaderMap, Form(form): Form) -> Response {
+    let answer = end(&state, &visitor, &headers, form).await;
+    visitor.remember(&state.app, answer)
 }
 
-async fn end(app: &App, visitor: &Visitor, headers: &HeaderMap, form: Result<Parameters, FormError>) -> Answer {
+async fn end(
+    AppState { app, issuer }: &AppState,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    form: Result<Parameters, FormError>,
+) -> Answer {
     let form = unique(form)?;
     if !csrf::is_valid(app, visitor, &form) {
         return Err(ErrorPage::forged_form());
@@ -179,17 +183,14 @@ async fn end(app: &App, visitor: &Visitor, headers: &HeaderMap, form: Result<Par
         Request::EndOthers => Ended::Others,
     };
     let mut tx = app.store.write().await?;
+    let uris = frontchannel_uris(issuer, &mut tx, &session.id).await?;
     if !end_devices(app, &mut tx, ended, &session, &visitor.device, app.clock.now()).await? {
         // This sign-in was ended from elsewhere a moment ago.
         return Ok(go_to(Place::Sessions.path()));
     }
     tx.commit().await?;
     Ok(match request {
-        Request::End(id) if id == session.id => {
-            let mut response = go_to("/signed-out");
-            browser_session::keep(app, response.headers_mut(), Keep::Others);
-            response
-        }
+        Request::End(id) if id == session.id => leave(app, uris, "/signed-out", Some(Keep::Others)),
         Request::End(_) | Request::EndOthers => go_to(ENDED),
     })
 }

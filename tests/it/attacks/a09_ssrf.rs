@@ -1,5 +1,5 @@
-//! Attack 9: a URL that makes us knock on doors that only we can reach. The one that a client can name today is its logo. The
-//! client itself is tested in `src/outbound`; here it must stand in the way.
+//! Attack 9: a URL that makes us knock on doors that only we can reach. Those that a client can name are its logo and where its server
+//! hears of logouts. The client itself is tested in `src/outbound`; here it must stand in the way.
 
 use std::sync::{
     Arc,
@@ -235,4 +235,49 @@ async fn nobody_but_an_operator_names_the_address() {
     let reply = server.get(&crate::harness::authorize_path("app", &[("request_uri", &url)])).await;
     assert_eq!(reply.redirect_query()["error"], "invalid_request_uri");
     assert_eq!(door.visits(), 0);
+}
+
+/// Has an app with this address told of a logout; the kinds of the newest events.
+async fn told(server: &Server, uri: &str) -> Vec<String> {
+    let (id, person) = (server.app.random.id(), format!("{}@example.com", server.app.random.id()));
+    let app = confidential(ClientAuthMethod::ClientSecretBasic, |app| {
+        app.backchannel_logout_uri = Some(uri.parse().unwrap());
+    });
+    server.add_client(&id, app).await;
+    let user = server.add_user(&person, None).await;
+    server.sign_in(&id, &person, "openid").await;
+    server.disable_user(&user).await;
+    server.deliver_mails().await;
+    server.audit(2).await.into_iter().map(|event| event.kind).collect()
+}
+
+#[tokio::test]
+async fn a_notice_of_a_logout() {
+    let server = Server::production().await;
+    let door = Door::with_picture().await;
+    let port = door.port;
+    for uri in [
+        format!("http://127.0.0.1:{port}/"),
+        format!("https://127.0.0.1:{port}/"),
+        format!("https://[::1]:{port}/"),
+        format!("https://[::ffff:127.0.0.1]:{port}/"),
+        "https://10.0.0.1/".to_owned(),
+        "https://169.254.169.254/latest/meta-data/".to_owned(),
+    ] {
+        // Once is enough: it would be no other address another time.
+        assert_eq!(told(&server, &uri).await[0], "backchannel_logout.given_up", "{uri}");
+    }
+    assert_eq!(server.count("job").await, 0);
+    // A name may lead elsewhere another time.
+    assert_eq!(told(&server, &format!("https://localhost:{port}/")).await[0], "session.ended");
+    assert_eq!((server.count("job").await, door.visits()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_notice_of_a_logout_follows_no_redirect() {
+    let server = Server::start().await;
+    let inside = Door::with_picture().await;
+    let door = Door::that_leads_to(&inside.url()).await;
+    told(&server, &door.url()).await;
+    assert_eq!((door.visits(), inside.visits()), (1, 0));
 }

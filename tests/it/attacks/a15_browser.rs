@@ -362,13 +362,17 @@ async fn cookies_of_a_sign_in(server: &Server) -> Vec<String> {
 async fn cookies_under_https() {
     let server = prepare(Server::production().await).await;
     let cookies = cookies_of_a_sign_in(&server).await;
-    assert_eq!(cookies.len(), 5);
-    for (cookie, name) in cookies.iter().zip(["browser", "session", "beside", "device", "waiting"]) {
-        let name = format!("__Host-countersign_{name}");
-        assert!(cookie.starts_with(&format!("{name}=")), "{cookie}");
-        for attribute in ["; Path=/;", "; HttpOnly", "; SameSite=Lax", "; Secure"] {
+    assert_eq!(cookies.len(), 6);
+    for (cookie, name) in cookies.iter().zip(["browser", "session", "state", "beside", "device", "waiting"]) {
+        let name_and_value = format!("__Host-countersign_{name}=");
+        assert!(cookie.starts_with(&name_and_value), "{cookie}");
+        for attribute in ["; Path=/;", "; Secure"] {
             assert!(cookie.contains(attribute), "{cookie}");
         }
+        // The one that a script reads in the frames of apps.
+        let is_state = name == "state";
+        assert_eq!(cookie.contains("; HttpOnly"), !is_state, "{cookie}");
+        assert!(cookie.contains(if is_state { "; SameSite=None" } else { "; SameSite=Lax" }), "{cookie}");
         assert!(!cookie.contains("Domain"), "{cookie}");
     }
 }
@@ -377,9 +381,10 @@ async fn cookies_under_https() {
 async fn cookies_of_a_development_start() {
     let server = server().await;
     let cookies = cookies_of_a_sign_in(&server).await;
-    for (cookie, name) in cookies.iter().zip(["browser", "session", "beside", "device", "waiting"]) {
+    for (cookie, name) in cookies.iter().zip(["browser", "session", "state", "beside", "device", "waiting"]) {
         assert!(cookie.starts_with(&format!("countersign_{name}=")) && !cookie.contains("Secure"), "{cookie}");
-        assert!(cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
+        assert!(cookie.contains("; SameSite=Lax"), "{cookie}");
+        assert_eq!(cookie.contains("; HttpOnly"), name != "state", "{cookie}");
     }
 }
 

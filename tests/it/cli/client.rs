@@ -109,8 +109,10 @@ async fn everything_that_is_said_is_kept() {
             "https://app.example/terms",
             "--backchannel-logout-uri",
             "https://app.example/signed-out",
+            "--backchannel-logout-session-required",
             "--frontchannel-logout-uri",
             "http://localhost:3000/signed-out",
+            "--frontchannel-logout-session-required",
         ],
     );
     assert_eq!(added, json!({ "client_id": "app" }), "it has a key, so it needs no secret");
@@ -131,7 +133,9 @@ async fn everything_that_is_said_is_kept() {
         ("policy_uri", json!("https://app.example/policy")),
         ("tos_uri", json!("https://app.example/terms")),
         ("backchannel_logout_uri", json!("https://app.example/signed-out")),
+        ("backchannel_logout_session_required", json!(true)),
         ("frontchannel_logout_uri", json!("http://localhost:3000/signed-out")),
+        ("frontchannel_logout_session_required", json!(true)),
     ] {
         assert_eq!(shown[name], value, "{name}");
     }

@@ -8,6 +8,7 @@ mod compose;
 mod config;
 mod doctor;
 mod key;
+mod logout;
 pub mod machine;
 mod migrate;
 mod nodes;

@@ -2,7 +2,10 @@
 
 use chrono::TimeDelta;
 use countersign::{
-    domain::{client::Client, user::User},
+    domain::{
+        client::{Client, SubjectType},
+        user::User,
+    },
     jobs,
     login::{self, session::end_everything},
     store::job::{self, JobKind},
@@ -281,7 +284,7 @@ async fn a_notice_is_queued_if_and_only_if_the_session_ended() {
     server.database.execute("ALTER TABLE job RENAME TO job_elsewhere").await;
     assert_eq!(browser.submit(&question, &[("confirm", "1")]).await.status, 503);
     server.database.execute("ALTER TABLE job_elsewhere RENAME TO job").await;
-    assert!(browser.get("/").await.text().contains(ADA), "nobody was signed out");
+    assert!(browser.get("/").await.text().contains("Signed in as"), "nobody was signed out");
     assert_eq!(heard(&server, &party).await.len(), 0);
     sign_out(&mut browser).await;
     assert_eq!(heard(&server, &party).await.len(), 1);
@@ -432,4 +435,25 @@ async fn a_node_that_died_leaves_it_to_the_next() {
     assert_eq!(heard(&server, &party).await.len(), 0);
     server.advance(TimeDelta::minutes(10));
     assert_eq!(ended(&server, &party).await, [session["sid"].clone()]);
+}
+
+/// By the names in its ID token, which nobody else knows.
+#[tokio::test]
+async fn an_app_with_names_of_its_own_hears_those() {
+    let (server, party) = start().await;
+    let pairwise = confidential(ClientAuthMethod::ClientSecretBasic, |app| {
+        app.subject_type = SubjectType::Pairwise;
+        app.backchannel_logout_uri = Some(party.uri("/pairwise").parse().unwrap());
+    });
+    server.add_client("pairwise", pairwise).await;
+    let mut browser = server.browser();
+    let own = sign_in(&server, &mut browser, "pairwise", "openid").await;
+    let common = sign_in(&server, &mut browser, "app", "openid").await;
+    sign_out(&mut browser).await;
+    let heard = heard(&server, &party).await;
+    let to = |client: &str| heard.iter().find(|token| token["aud"] == client).unwrap();
+    for (client, id_token) in [("pairwise", &own), ("app", &common)] {
+        assert_eq!((&to(client)["sub"], &to(client)["sid"]), (&id_token["sub"], &id_token["sid"]), "{client}");
+    }
+    assert_ne!(own["sid"], common["sid"]);
 }

@@ -38,11 +38,11 @@ async fn id_claims(server: &Server, code: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_answer_has_code_state_and_iss_and_nothing_else() {
+async fn an_answer_has_code_state_iss_and_session_state_and_nothing_else() {
     let server = start().await;
     let reply = server.browser().answer("app", ADA, &[]).await;
     let query = reply.redirect_query();
-    assert_eq!(query.keys().collect::<Vec<_>>(), ["code", "iss", "state"]);
+    assert_eq!(query.keys().collect::<Vec<_>>(), ["code", "iss", "session_state", "state"]);
     assert_eq!((query["state"].as_str(), query["iss"].as_str()), ("the state", ISSUER));
     assert_eq!(reply.header("cache-control"), Some("no-store"));
 }

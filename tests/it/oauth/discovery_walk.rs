@@ -62,6 +62,14 @@ const USED: &[(&str, &str, Evidence)] = &[
     ("request_parameter_supported", "oauth/request_objects.rs", List("\"request\"")),
     ("request_uri_parameter_supported", "oauth/request_objects.rs", List("\"request_uri\"")),
     ("require_request_uri_registration", "oauth/request_objects.rs", List("a_uri_that_is_not_registered_is_not_asked")),
+    ("backchannel_logout_supported", "jobs/backchannel_logout.rs", List("backchannel_logout_uri")),
+    ("backchannel_logout_session_supported", "jobs/backchannel_logout.rs", List("[\"sid\"]")),
+    ("frontchannel_logout_supported", "oauth/front_channel_logout.rs", List("frontchannel_logout_uri")),
+    (
+        "frontchannel_logout_session_supported",
+        "oauth/front_channel_logout.rs",
+        List("frontchannel_logout_session_required"),
+    ),
     ("authorization_response_iss_parameter_supported", "oauth/authorize_request.rs", List("\"iss\"")),
 ];
 

@@ -29,7 +29,7 @@ async fn a_code_is_carried_in_a_form_and_is_good() {
     let reply = server.browser().answer("app", ADA, &[FORM_POST]).await;
     let (action, fields) = form(&reply);
     assert_eq!(action, REDIRECT_URI);
-    assert_eq!(fields.keys().collect::<Vec<_>>(), ["code", "iss", "state"]);
+    assert_eq!(fields.keys().collect::<Vec<_>>(), ["code", "iss", "session_state", "state"]);
     assert_eq!(fields["state"], "the state");
     assert_eq!(server.exchange("app", &fields["code"]).await.status, 200);
 }

@@ -59,7 +59,9 @@ const REGISTERED: &[&str] = &[
     "check_session_iframe",
     "end_session_endpoint",
     "frontchannel_logout_supported",
+    "frontchannel_logout_session_supported",
     "backchannel_logout_supported",
+    "backchannel_logout_session_supported",
     "prompt_values_supported",
     "pushed_authorization_request_endpoint",
     "authorization_response_iss_parameter_supported",
@@ -86,7 +88,7 @@ async fn issuer_is_exactly_the_configured_one() {
 async fn every_endpoint_is_absolute_and_answers() {
     let server = Server::start().await;
     let document = discovery(&server).await;
-    let is_address = |name: &str| name.ends_with("_endpoint") || name.ends_with("_uri");
+    let is_address = |name: &str| name.ends_with("_endpoint") || name.ends_with("_uri") || name.ends_with("_iframe");
     let addresses = document.as_object().unwrap().iter().filter(|(name, _)| is_address(name));
     let mut names = BTreeSet::new();
     for (name, address) in addresses {
@@ -96,6 +98,7 @@ async fn every_endpoint_is_absolute_and_answers() {
     }
     let expected = [
         "authorization_endpoint",
+        "check_session_iframe",
         "end_session_endpoint",
         "introspection_endpoint",
         "jwks_uri",
@@ -182,13 +185,7 @@ async fn only_what_works_is_advertised() {
     );
     assert_eq!(strings(&document["response_modes_supported"]), ["query", "fragment", "form_post"]);
     assert_eq!(strings(&document["code_challenge_methods_supported"]), ["S256"]);
-    for absent in [
-        "registration_endpoint",
-        "pushed_authorization_request_endpoint",
-        "check_session_iframe",
-        "backchannel_logout_supported",
-        "frontchannel_logout_supported",
-    ] {
+    for absent in ["registration_endpoint", "pushed_authorization_request_endpoint"] {
         assert_eq!(document[absent], Value::Null, "{absent}");
     }
     let all_grants = |client: &mut countersign::domain::client::ClientMetadata| {

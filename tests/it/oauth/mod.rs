@@ -3,6 +3,7 @@
 mod authorization_code;
 mod authorize_request;
 mod authorize_session;
+mod check_session;
 mod claims_parameter;
 mod client_auth;
 mod client_credentials;
@@ -13,6 +14,7 @@ mod discovery_walk;
 mod dpop;
 mod end_session;
 mod form_post;
+mod front_channel_logout;
 mod introspection;
 mod keys;
 mod metadata;

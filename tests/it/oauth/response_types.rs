@@ -58,7 +58,7 @@ async fn each_response_type_is_answered_with_what_its_name_says_in_the_fragment(
         ("token code id_token", [&["code", "id_token"], &access[..]].concat()),
     ] {
         let answer = answer(&server, response_type).await;
-        let mut expected = [&expected[..], &["iss", "state"]].concat();
+        let mut expected = [&expected[..], &["iss", "session_state", "state"]].concat();
         expected.sort_unstable();
         assert_eq!(names(&answer), expected, "{response_type}");
         assert_eq!((answer["iss"].as_str(), answer["state"].as_str()), (ISSUER, "the state"));

@@ -9,12 +9,18 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use countersign_types::{SessionId, UserId};
+use countersign_types::{ClientAuthMethod, ClientId, SessionId, UserId};
 
 use crate::{
     clock::Clock,
     config::{KeySettings, Mode, Settings, SignUpMode},
-    domain::{client::Client, key::KeyLifetimes, pairwise, session::SessionLifetimes},
+    domain::{
+        client::{Client, SecretUse, StoredSecret},
+        key::KeyLifetimes,
+        pairwise,
+        session::SessionLifetimes,
+        token::Digest,
+    },
     ephemeral::{Ephemeral, Local, Redis},
     jose::{Keyring, KeyringError, rotation},
     looks::{LogoError, Looks},
@@ -208,6 +214,18 @@ impl App {
             signing: lifetimes.signing_key,
             token: lifetimes.access_token.max(lifetimes.id_token),
             hint: lifetimes.session_absolute.max(lifetimes.refresh_absolute),
+        }
+    }
+
+    /// How a secret of full strength is kept that a client authenticates with by this method; nothing if the method needs none.
+    pub fn keep_client_secret(&self, id: &ClientId, method: ClientAuthMethod, secret: &str) -> Option<StoredSecret> {
+        match SecretUse::of(method) {
+            SecretUse::None => None,
+            SecretUse::Compared => Some(StoredSecret::Digest(Digest::of(secret).as_bytes().to_vec())),
+            SecretUse::Key => {
+                let sealed = self.keys.client_secret.seal(secret.as_bytes(), id.as_str().as_bytes(), &self.random);
+                Some(StoredSecret::Encrypted(sealed))
+            }
         }
     }
 

@@ -20,7 +20,9 @@ use crate::{
         rate::{self, Pages},
         state::AppState,
     },
-    oauth::{self, authorize, check_session, end_session, introspection, metadata, revocation, token, userinfo},
+    oauth::{
+        self, authorize, check_session, end_session, introspection, metadata, registration, revocation, token, userinfo,
+    },
     pages,
 };
 
@@ -52,8 +54,9 @@ impl FromRef<RouterState> for Arc<metadata::Discovery> {
 /// All routes of an issuer.
 pub fn router(app: Arc<App>, issuer: Arc<Issuer>) -> Router {
     let dev_mail = pages::dev_mail::routes(&app);
+    let registration = if registration::is_on(&app) { of_registration() } else { Router::new() };
     let state = AppState { app, issuer };
-    for_programs()
+    for_programs(registration)
         .merge(for_people(&Pages::new(state.clone()), dev_mail))
         .fallback(async || ErrorPage::not_found())
         .layer(middleware::from_fn_with_state(state.clone(), error_page::render))
@@ -64,7 +67,7 @@ pub fn router(app: Arc<App>, issuer: Arc<Issuer>) -> Router {
 }
 
 /// What answers, and errs, in JSON.
-fn for_programs() -> Router<RouterState> {
+fn for_programs(registration: Router<RouterState>) -> Router<RouterState> {
     Router::new()
         // What we say of ourselves.
         .route("/.well-known/openid-configuration", get(metadata::get))
@@ -75,11 +78,20 @@ fn for_programs() -> Router<RouterState> {
         .route("/userinfo", get(userinfo::get).post(userinfo::post).options(userinfo::preflight))
         .route("/introspect", post(introspection::post))
         .route("/revoke", post(revocation::post).options(revocation::preflight))
+        .merge(registration)
         // Operations.
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::beside))
         .method_not_allowed_fallback(oauth::method_not_allowed)
+}
+
+fn of_registration() -> Router<RouterState> {
+    use registration::configuration;
+
+    Router::new()
+        .route("/register", post(registration::post))
+        .route("/register/{client_id}", get(configuration::get).put(configuration::put).delete(configuration::delete))
 }
 
 /// What answers, and errs, with a page or a redirect. Pages that cost something have limits.

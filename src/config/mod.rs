@@ -13,6 +13,7 @@ mod issuer;
 mod mail;
 mod rate;
 mod reader;
+mod registration;
 mod scopes;
 mod second_factor;
 mod secret;
@@ -41,10 +42,11 @@ pub use self::{
     mail::{MailAddress, MailSettings, SmtpSecurity, SmtpUrl},
     rate::{Limits, RateSettings},
     reader::{ConfigErrors, Effective, Problem, Source},
+    registration::RegistrationSettings,
     second_factor::SecondFactorSettings,
     secret::{DatabaseUrl, RedisUrl, SecretUrl},
     tls::TlsSettings,
-    value::{LogFormat, LogLevel, PkceRequired, SignUpMode},
+    value::{LogFormat, LogLevel, PkceRequired, RegistrationMode, SignUpMode},
 };
 use self::{reader::Reader, value::describe};
 
@@ -82,6 +84,8 @@ pub struct Settings {
     pub keys: KeySettings,
     /// `pkce.*`
     pub pkce: PkceSettings,
+    /// `registration.*`
+    pub registration: RegistrationSettings,
     /// `dpop.*`
     pub dpop: DpopSettings,
     /// `mail.*`
@@ -264,6 +268,14 @@ pub struct LogSettings {
     pub level: LogLevel,
 }
 
+/// A duration as settings have it, such as `10m` or `90d`.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    value::Setting::from_text(text)
+}
+
 /// The variables of this process that are settings. A value that is not UTF-8 loses what cannot be read.
 pub fn process_environment() -> impl Iterator<Item = (String, String)> {
     env::vars_os()
@@ -307,6 +319,7 @@ impl Settings {
         let redis = RedisSettings { url: r.read("redis.url", None) };
         let keys = keys(r, issuer.mode());
         let pkce = PkceSettings { required: r.read("pkce.required", PkceRequired::All) };
+        let registration = registration::read(r, pkce.required);
         let dpop = DpopSettings { nonces: r.read("dpop.nonces", false) };
         let mail = mail::mail(r);
         let outbound =
@@ -341,6 +354,7 @@ impl Settings {
             redis,
             keys,
             pkce,
+            registration,
             dpop,
             mail,
             outbound,

@@ -29,6 +29,8 @@ pub struct RateSettings {
     pub revoke: Limits,
     /// `rate.userinfo.client` (off) and `rate.userinfo.address` (6000/1m)
     pub userinfo: Limits,
+    /// `rate.register.address` (60/1m): clients that register themselves have no limit of their own.
+    pub register: Limits,
     /// `rate.authorize.account` (600/1m) and `rate.authorize.address` (6000/1m): requests of apps, consent and signing out, for a person
     /// who is signed in, and for everybody at an address.
     pub authorize: Limits,
@@ -65,6 +67,7 @@ impl RateSettings {
             Endpoint::Introspection => self.introspect,
             Endpoint::Revocation => self.revoke,
             Endpoint::Userinfo => self.userinfo,
+            Endpoint::Registration => self.register,
             Endpoint::Authorization => self.authorize,
             Endpoint::Login => self.login,
             Endpoint::SignUp => self.signup,
@@ -83,30 +86,46 @@ impl RateSettings {
 const MANY: Rate = Rate(Some(Quota::per_minute(6_000)));
 /// For what people do, and for what only causes mails or is always refused.
 const SOME: Rate = Rate(Some(Quota::per_minute(600)));
+/// For what is done once for an app, and makes us ask others.
+const FEW: Rate = Rate(Some(Quota::per_minute(60)));
 /// Clients that proved who they are were registered by the operator: how much they need is not for us to guess.
 const OFF: Rate = Rate(None);
 
+fn limits(r: &mut Reader, (known, usual): (&'static str, Rate), (address, most): (&'static str, Rate)) -> Limits {
+    Limits { known: r.read(known, usual).0, address: r.read(address, most).0 }
+}
+
 pub(super) fn read(r: &mut Reader) -> RateSettings {
-    let mut limits = |(known, usual): (&'static str, Rate), (address, most): (&'static str, Rate)| Limits {
-        known: r.read(known, usual).0,
-        address: r.read(address, most).0,
-    };
-    let token = limits(("rate.token.client", OFF), ("rate.token.address", MANY));
-    let introspect = limits(("rate.introspect.client", OFF), ("rate.introspect.address", SOME));
-    let revoke = limits(("rate.revoke.client", OFF), ("rate.revoke.address", MANY));
-    let userinfo = limits(("rate.userinfo.client", OFF), ("rate.userinfo.address", MANY));
-    let authorize = limits(("rate.authorize.account", SOME), ("rate.authorize.address", MANY));
-    let login = limits(("rate.login.account", SOME), ("rate.login.address", MANY));
-    let signup = limits(("rate.signup.account", SOME), ("rate.signup.address", SOME));
-    let recover = limits(("rate.recover.account", SOME), ("rate.recover.address", SOME));
-    let account = limits(("rate.account.account", SOME), ("rate.account.address", MANY));
+    let token = limits(r, ("rate.token.client", OFF), ("rate.token.address", MANY));
+    let introspect = limits(r, ("rate.introspect.client", OFF), ("rate.introspect.address", SOME));
+    let revoke = limits(r, ("rate.revoke.client", OFF), ("rate.revoke.address", MANY));
+    let userinfo = limits(r, ("rate.userinfo.client", OFF), ("rate.userinfo.address", MANY));
+    let register = Limits { known: None, address: r.read("rate.register.address", FEW).0 };
+    let authorize = limits(r, ("rate.authorize.account", SOME), ("rate.authorize.address", MANY));
+    let login = limits(r, ("rate.login.account", SOME), ("rate.login.address", MANY));
+    let signup = limits(r, ("rate.signup.account", SOME), ("rate.signup.address", SOME));
+    let recover = limits(r, ("rate.recover.account", SOME), ("rate.recover.address", SOME));
+    let account = limits(r, ("rate.account.account", SOME), ("rate.account.address", MANY));
     let roles = r.read("rate.roles", RoleAllowances::default());
     // Whoever is on this machine does not come through the network; and without `trusted_proxies` a proxy beside us would make one
     // address, with one limit, of everybody.
     let here =
         [IpNet::new_assert(Ipv4Addr::LOCALHOST.into(), 8).trunc(), IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST))];
     let exempt = r.read("rate.exempt", here.to_vec());
-    RateSettings { token, introspect, revoke, userinfo, authorize, login, signup, recover, account, roles, exempt }
+    RateSettings {
+        token,
+        introspect,
+        revoke,
+        userinfo,
+        register,
+        authorize,
+        login,
+        signup,
+        recover,
+        account,
+        roles,
+        exempt,
+    }
 }
 
 /// A limit, or none.

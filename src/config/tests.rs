@@ -157,9 +157,28 @@ fn unknown_keys_are_refused_with_the_nearest_name() {
 }
 
 #[test]
-fn what_does_not_work_yet_is_unknown() {
-    for text in ["registration.mode = 'open'", "registration.pkce = 'all'"] {
-        assert!(refused(text).contains("unknown setting"));
+fn clients_register_themselves_only_where_that_is_set() {
+    let registration = |text: &str| load(text, &[]).unwrap().registration;
+    let default = registration("");
+    assert_eq!((default.mode, default.pkce), (RegistrationMode::Off, PkceRequired::All));
+    assert!(default.scopes.is_empty() && !default.client_credentials);
+    assert_eq!((default.limit, default.unused), (1_000, Duration::from_hours(30 * 24)));
+
+    assert_eq!(registration("pkce.required = 'public'").pkce, PkceRequired::Public);
+    assert_eq!(registration("pkce.required = 'public'\nregistration.pkce = 'all'").pkce, PkceRequired::All);
+    assert_eq!(registration("registration.mode = 'token'").mode, RegistrationMode::Token);
+    assert_eq!(registration("registration.scopes = ['b', 'a']").scopes.to_string(), "a b");
+    let variable = load("", &[("COUNTERSIGN_REGISTRATION__SCOPES", "a,b c")]).unwrap();
+    assert_eq!(variable.registration.scopes.to_string(), "a b c");
+    for (text, message) in [
+        ("registration.mode = 'on'", "registration.mode: expected `off`, `token` or `open`"),
+        ("registration.pkce = 'none'", "registration.pkce: expected `all` or `public`"),
+        ("registration.scopes = 'a'", "registration.scopes: expected a list of scopes, found a string"),
+        ("registration.scopes = ['a b']", "registration.scopes: expected a list of scopes"),
+        ("registration.limit = 0", "registration.limit: must not be zero"),
+        ("registration.unused = 0", "registration.unused: must not be zero"),
+    ] {
+        assert_eq!(refused(text), message);
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use countersign_jose::Algorithm;
+use countersign_types::{Scope, ScopeSet};
 use ipnet::IpNet;
 use serde_json::Value as Json;
 use toml::Value as Toml;
@@ -159,6 +160,24 @@ impl Setting for Vec<String> {
 
     fn show(&self) -> Json {
         self.clone().into()
+    }
+}
+
+impl Setting for ScopeSet {
+    const EXPECTED: &'static str = "a list of scopes";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.replace(',', " ").parse().map_err(|_| format!("expected {}", Self::EXPECTED))
+    }
+
+    fn from_toml(value: &Toml) -> Result<Self, String> {
+        let words = Vec::<String>::from_toml(value).map_err(|_| mismatch(Self::EXPECTED, value))?;
+        let scopes = words.iter().map(|word| word.parse().map_err(|_| format!("expected {}", Self::EXPECTED)));
+        scopes.collect()
+    }
+
+    fn show(&self) -> Json {
+        self.iter().map(Scope::as_str).collect()
     }
 }
 
@@ -355,6 +374,17 @@ words! {
     /// Whom an operator invited.
     Invitation = "invitation",
     /// Everybody who can read mails at an address.
+    Open = "open"
+}
+
+words! {
+    /// Which clients can register themselves (RFC 7591).
+    RegistrationMode, "`off`, `token` or `open`",
+    /// None.
+    Off = "off",
+    /// Those that show an initial access token.
+    Token = "token",
+    /// All.
     Open = "open"
 }
 

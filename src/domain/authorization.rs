@@ -355,7 +355,7 @@ mod tests {
     use countersign_types::{ClientAuthMethod, UserId};
 
     use super::*;
-    use crate::domain::client::ClientMetadata;
+    use crate::domain::client::{ClientMetadata, Registrar};
 
     const ENROLLED: Standing = Standing::Enrolled { trusted_device: true };
     const WITHOUT: Standing = Standing::Without { demanded: false };
@@ -394,7 +394,14 @@ mod tests {
             ..ClientMetadata::new("App".to_owned(), ClientAuthMethod::ClientSecretBasic)
         };
         let created_at = DateTime::UNIX_EPOCH;
-        Client { id: ClientId::new("app"), metadata, secret: None, enabled: true, created_at }
+        Client {
+            id: ClientId::new("app"),
+            metadata,
+            secret: None,
+            enabled: true,
+            created_at,
+            registered_by: Registrar::Operator,
+        }
     }
 
     /// Somebody who signed in at this time by their password.

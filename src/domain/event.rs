@@ -86,6 +86,16 @@ pub enum Event {
     AuditEventsRemoved { before: u64 },
     /// A client was registered, changed or removed.
     ClientChanged { change: Change },
+    /// A client registered itself, by this initial access token if one was asked for.
+    ClientRegistered { token: Option<String> },
+    /// A client that had registered itself changed that, or took it back.
+    RegistrationChanged { change: Change },
+    /// A client that had registered itself was removed since nobody used it.
+    UnusedClientRemoved,
+    /// An initial access token was made.
+    RegistrationTokenIssued { token: String, uses: u32 },
+    /// An initial access token was taken back.
+    RegistrationTokenRevoked { token: String },
     /// An API was registered or removed.
     ApiChanged { api: String, change: Change },
     /// A copy took the place of the database, and ended what may have been over.
@@ -190,6 +200,11 @@ impl Event {
             Self::BackchannelLogoutGivenUp { .. } => "backchannel_logout.given_up",
             Self::AuditEventsRemoved { .. } => "audit_events.removed",
             Self::ClientChanged { .. } => "client.changed",
+            Self::ClientRegistered { .. } => "client.registered",
+            Self::RegistrationChanged { .. } => "client.registration_changed",
+            Self::UnusedClientRemoved => "client.unused_removed",
+            Self::RegistrationTokenIssued { .. } => "registration_token.issued",
+            Self::RegistrationTokenRevoked { .. } => "registration_token.revoked",
             Self::ApiChanged { .. } => "api.changed",
             Self::DatabaseRestored => "database.restored",
             Self::KeyPublished { .. } => "key.published",
@@ -223,7 +238,12 @@ impl Event {
             Self::MailGivenUp { mail, tries } => json!({ "mail": mail, "tries": tries }),
             Self::BackchannelLogoutGivenUp { tries } => json!({ "tries": tries }),
             Self::AuditEventsRemoved { before } => json!({ "before": before }),
-            Self::ClientChanged { change } => json!({ "change": change.as_str() }),
+            Self::ClientChanged { change } | Self::RegistrationChanged { change } => {
+                json!({ "change": change.as_str() })
+            }
+            Self::ClientRegistered { token } => json!({ "token": token }),
+            Self::RegistrationTokenIssued { token, uses } => json!({ "token": token, "uses": uses }),
+            Self::RegistrationTokenRevoked { token } => json!({ "token": token }),
             Self::ApiChanged { api, change } => json!({ "api": api, "change": change.as_str() }),
             Self::KeyPublished { kid, at_once } => json!({ "kid": kid, "at_once": at_once }),
             Self::KeySkipped { kid }
@@ -245,6 +265,7 @@ impl Event {
             | Self::DataExported
             | Self::UserDeleted
             | Self::DatabaseRestored
+            | Self::UnusedClientRemoved
             | Self::CodeReplayed
             | Self::RefreshTokenReplayed
             | Self::FirstAdministratorCreated

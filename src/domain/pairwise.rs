@@ -58,7 +58,14 @@ mod tests {
             sector_identifier_uri: sector.map(|uri| uri.parse().unwrap()),
             ..ClientMetadata::new("App".to_owned(), ClientAuthMethod::None)
         };
-        Client { id: ClientId::new(id), metadata, secret: None, enabled: true, created_at: DateTime::UNIX_EPOCH }
+        Client {
+            id: ClientId::new(id),
+            metadata,
+            secret: None,
+            enabled: true,
+            created_at: DateTime::UNIX_EPOCH,
+            registered_by: crate::domain::client::Registrar::Operator,
+        }
     }
 
     fn sub_of(client: &Client) -> String {

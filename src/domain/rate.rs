@@ -31,6 +31,8 @@ pub enum Endpoint {
     Revocation,
     /// `/userinfo`
     Userinfo,
+    /// `/register`, and what is below it.
+    Registration,
     /// `/authorize`, the consent on its way, and `/logout`.
     Authorization,
     /// `/login`, its second factor, and links that were mailed.
@@ -51,6 +53,7 @@ impl Endpoint {
             Self::Introspection => "introspect",
             Self::Revocation => "revoke",
             Self::Userinfo => "userinfo",
+            Self::Registration => "register",
             Self::Authorization => "authorize",
             Self::Login => "login",
             Self::SignUp => "signup",

@@ -216,7 +216,7 @@ async fn read_form(request: Request) -> Result<Parameters, FormError> {
     Parameters::parse(&body)
 }
 
-async fn read_body(request: Request) -> Result<Bytes, FormError> {
+pub(super) async fn read_body(request: Request) -> Result<Bytes, FormError> {
     let collected = Limited::new(request.into_body(), MAX_BODY_BYTES).collect();
     match tokio::time::timeout(BODY_TIMEOUT, collected).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),

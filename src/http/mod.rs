@@ -13,6 +13,7 @@ pub mod frame;
 pub mod front_channel;
 pub mod headers;
 pub mod interaction;
+pub mod json;
 pub mod near;
 pub mod owner;
 pub mod peer_certificate;

@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     app::App,
-    domain::{device::DEVICE_LIFETIME, session::SessionEnd},
+    domain::{
+        device::DEVICE_LIFETIME,
+        event::{AuditEntry, Event},
+        session::SessionEnd,
+    },
     login,
-    store::{StoreError, code, device, link, person_grant, pushed_request, replay_guard, revocation, session},
+    store::{
+        StoreError, audit, client, code, device, link, person_grant, pushed_request, registration_token, replay_guard,
+        revocation, session,
+    },
 };
 
 /// The most rows of a kind in one round, so that nobody waits long for the write lock.
@@ -26,6 +33,8 @@ pub async fn run(app: &App) -> Result<(), StoreError> {
         tx.commit().await?;
     }
 
+    remove_unused_clients(app, now).await?;
+
     let mut tx = app.store.write().await?;
     let access_token = app.settings.lifetimes.access_token;
     code::sweep_unused(&mut tx, now - access_token.max(Duration::from_mins(10)), BATCH).await?;
@@ -38,6 +47,17 @@ pub async fn run(app: &App) -> Result<(), StoreError> {
     link::sweep(&mut tx, long_over, BATCH).await?;
     pushed_request::sweep(&mut tx, now, BATCH).await?;
     replay_guard::sweep(&mut tx, long_over, BATCH).await?;
+    registration_token::sweep(&mut tx, long_over, BATCH).await?;
     session::sweep(&mut tx, now - app.settings.lifetimes.refresh_absolute, BATCH).await?;
+    tx.commit().await
+}
+
+/// Clients that registered themselves and that nobody ever signed in to.
+async fn remove_unused_clients(app: &App, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let mut tx = app.store.write().await?;
+    for client in client::unused(&mut tx, now - app.settings.registration.unused, BATCH).await? {
+        client::delete(&mut tx, &client, now).await?;
+        audit::record(&mut tx, &AuditEntry::new(Event::UnusedClientRemoved).client(&client), now).await?;
+    }
     tx.commit().await
 }

@@ -127,6 +127,13 @@ impl Keyring {
         signing.or_else(waiting).map(|key| sign(&key.signer))
     }
 
+    /// Whether there is a key that signs by this algorithm at this time, and that others have had time to learn of.
+    pub fn signs_by(&self, algorithm: Algorithm, now: DateTime<Utc>) -> bool {
+        let signs =
+            |key: &Key| key.algorithm == algorithm && key.times.state(&self.lifetimes, now) == KeyState::Signing;
+        self.loaded().keys.iter().any(signs)
+    }
+
     /// Uses the key with this id, if it is one of ours at this time, whether or not others still see it.
     pub(super) fn verify_with<R>(
         &self,

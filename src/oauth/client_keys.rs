@@ -111,6 +111,17 @@ pub(super) async fn verify<C: DeserializeOwned>(
     Ok(fitting.filter_map(|key| key.verifier(algorithm).ok()).find_map(|verifier| token.verify(&verifier).ok()))
 }
 
+/// The keys behind a `jwks_uri` as it is registered: a wrong one fails the whole set, so that its owner learns of it.
+///
+/// # Errors
+///
+/// [`KeysError`], in words for that owner.
+pub(super) async fn fetch_to_register(app: &App, uri: &WebLink) -> Result<JwkSet, KeysError> {
+    // What is remembered may be older than the mistake that was corrected just now.
+    let fetched = app.outbound.get_fresh(&address(uri)?, MAX_JWK_SET_BYTES, REFETCH).await?;
+    Ok(JwkSet::parse(&parse(&fetched.body)?)?)
+}
+
 fn address(uri: &WebLink) -> Result<Url, KeysError> {
     // Registered as a link, so it is a URL.
     Url::parse(uri.as_str()).map_err(|_| KeysError::Fetch(OutboundError::Scheme))

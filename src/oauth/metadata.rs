@@ -17,7 +17,7 @@ use countersign_types::{
 use openssl::sha::sha256;
 use serde_json::{Value, json};
 
-use super::{authorize::REQUEST_OBJECT_ALGORITHMS, check_session, client_auth, dpop, error::OAuthError};
+use super::{authorize::REQUEST_OBJECT_ALGORITHMS, check_session, client_auth, dpop, error::OAuthError, registration};
 use crate::{
     app::{App, Issuer},
     domain::{api::Apis, authorization::Prompt, client::SubjectType, user::SETTABLE_CLAIMS},
@@ -113,6 +113,9 @@ fn metadata(app: &App, issuer: &str, apis: &Apis) -> Value {
     });
     if let Value::Object(document) = &mut document {
         document.extend(of_logout(issuer).map(|(name, value)| (name.to_owned(), value)));
+        if registration::is_on(app) {
+            document.insert("registration_endpoint".to_owned(), endpoint("/register").into());
+        }
     }
     document
 }

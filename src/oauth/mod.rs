@@ -15,6 +15,7 @@ mod issue;
 mod lock;
 mod machine;
 pub mod metadata;
+pub mod registration;
 pub mod revocation;
 pub mod token;
 pub mod userinfo;

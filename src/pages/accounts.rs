@@ -185,7 +185,7 @@ async fn ask(
     let shown = AccountsPage {
         action: purpose.onward().by(ACCOUNTS),
         csrf: csrf::token(app, visitor),
-        client: purpose.client(),
+        client: purpose.client(frame.language()),
         accounts: list(state, &accounts, Expected::by(&purpose)).await?,
         is_full: accounts.live().count() >= MOST,
         frame,

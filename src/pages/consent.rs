@@ -124,6 +124,8 @@ struct ConsentPage {
     session: String,
     /// The app that asks.
     client: ShownClient,
+    /// Whether nobody knows if what it says of itself is true.
+    is_unchecked: bool,
     /// Who is signed in.
     person: String,
     /// Where another account can be chosen.
@@ -163,7 +165,8 @@ async fn show(
         action: interaction::address("/consent", &question.sealed),
         csrf: csrf::token(app, visitor),
         session: question.session.id.to_string(),
-        client: ShownClient::from(&*question.client),
+        is_unchecked: question.client.is_self_registered(),
+        client: ShownClient::new(&question.client, frame.language()),
         person: user.map(|user| user.display_name().to_owned()).unwrap_or_default(),
         switch_account: interaction::address(ACCOUNTS, &question.sealed),
         scopes: in_plain_words(&request.consent_scope(), &*app.store.apis().await?, &frame),
@@ -240,8 +243,9 @@ impl Question {
 #[cfg(test)]
 pub(super) fn samples(frame: &Frame, text: &str) -> Vec<super::tests::Sample> {
     let own = || text.to_owned();
-    [Destination::Site(own()), Destination::ThisDevice]
-        .map(|destination| ConsentPage {
+    [(Destination::Site(own()), false), (Destination::Site(own()), true), (Destination::ThisDevice, true)]
+        .map(|(destination, is_unchecked)| ConsentPage {
+            is_unchecked,
             frame: frame.clone(),
             action: own(),
             csrf: own(),

@@ -155,7 +155,7 @@ fn show(
     let (name, is_wrong) = (shorten(filled.name).to_owned(), filled.is_wrong);
     match asked {
         Asked::SignUp => {
-            let client = purpose.client();
+            let client = purpose.client(frame.language());
             (status, headers, SignUpPage { frame, action, csrf, client, email: name, is_wrong, login }).into_response()
         }
         Asked::Recover => {

@@ -130,14 +130,14 @@ impl LoginPage {
 fn show(app: &App, visitor: &Visitor, frame: Frame, purpose: &Purpose, filled: &Filled<'_>) -> Response {
     let refusal = filled.refusal;
     let form = LoginPage {
-        frame,
         action: purpose.onward().by("/login"),
         csrf: csrf::token(app, visitor),
-        client: purpose.client(),
+        client: purpose.client(frame.language()),
         accounts: match purpose.onward().manner() {
             Manner::Beside => Some(purpose.onward().by(ACCOUNTS)),
             Manner::Instead => None,
         },
+        frame,
         username: shorten(filled.username).to_owned(),
         refusal,
         recover: errand::way(app, Asked::Recover, purpose),

@@ -10,6 +10,7 @@ use crate::{
     app::{App, Issuer},
     domain::{client::Client, user::User},
     store::{StoreError, client, consent, person_grant},
+    text::Language,
 };
 
 /// The scope by which an app is told a person's mail address (OpenID Connect Core §5.4).
@@ -60,23 +61,33 @@ pub(super) struct Startable {
 }
 
 /// The apps that a person can start, by name: those that they allowed something, and the operator's own.
-pub(super) async fn startable(app: &App, issuer: &Issuer, user: &User) -> Result<Vec<Startable>, StoreError> {
+pub(super) async fn startable(
+    app: &App,
+    issuer: &Issuer,
+    user: &User,
+    language: Language,
+) -> Result<Vec<Startable>, StoreError> {
     let mut held = held(app, user).await?;
     let mut apps = Vec::new();
     let own = client::startable_first_party(&mut app.store.read().await?).await?;
     for client in own {
         let held = held.remove(&client.id);
-        apps.extend(start(issuer, &client, user, held.as_ref()));
+        apps.extend(start(issuer, &client, (user, language), held.as_ref()));
     }
     for (id, held) in &held {
         if let Some(client) = app.store.client(id).await? {
-            apps.extend(start(issuer, &client, user, Some(held)));
+            apps.extend(start(issuer, &client, (user, language), Some(held)));
         }
     }
     apps.sort_by_cached_key(|app| app.client.name.to_lowercase());
     Ok(apps)
 }
 
-fn start(issuer: &Issuer, client: &Client, user: &User, held: Option<&Held>) -> Option<Startable> {
-    way_in(issuer, client, user, held).map(|open| Startable { client: ShownClient::from(client), open })
+fn start(
+    issuer: &Issuer,
+    client: &Client,
+    (user, language): (&User, Language),
+    held: Option<&Held>,
+) -> Option<Startable> {
+    way_in(issuer, client, user, held).map(|open| Startable { client: ShownClient::new(client, language), open })
 }

@@ -16,6 +16,7 @@ use crate::{
         sign_in::Onward,
         visitor::Visitor,
     },
+    text::Language,
 };
 
 /// What a person signs in for.
@@ -69,10 +70,10 @@ impl Purpose {
         }
     }
 
-    /// The app that the sign-in is for.
-    pub(super) fn client(&self) -> Option<ShownClient> {
+    /// The app that the sign-in is for, for readers of a language.
+    pub(super) fn client(&self, language: Language) -> Option<ShownClient> {
         match self {
-            Self::App { client, .. } => Some(ShownClient::from(&**client)),
+            Self::App { client, .. } => Some(ShownClient::new(client, language)),
             Self::Account(_) | Self::Beside { .. } | Self::Plain => None,
         }
     }

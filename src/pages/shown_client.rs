@@ -1,6 +1,9 @@
 //! What pages show of the app that a person is signing in to.
 
-use crate::domain::client::Client;
+use crate::{
+    domain::client::{Client, WebLink},
+    text::Language,
+};
 
 /// An app, as people see it.
 #[derive(Debug)]
@@ -19,16 +22,20 @@ pub(super) struct ShownClient {
     pub(super) tos_uri: Option<String>,
 }
 
-impl From<&Client> for ShownClient {
-    fn from(client: &Client) -> Self {
+impl ShownClient {
+    /// An app, for readers of a language: in words of that language where it registered some (OpenID Connect Registration §2.1).
+    pub(super) fn new(client: &Client, language: Language) -> Self {
         let metadata = &client.metadata;
+        let translated = |name| metadata.translated(name, language.tag()).map(str::to_owned);
+        let name = translated("client_name").unwrap_or_else(|| metadata.client_name.clone());
+        let link = |name, untagged: &Option<WebLink>| translated(name).or_else(|| Some(untagged.as_ref()?.to_string()));
         Self {
             id: client.id.to_string(),
-            name: metadata.client_name.clone(),
-            initial: initial(&metadata.client_name),
+            initial: initial(&name),
+            name,
             has_logo: metadata.logo_uri.is_some(),
-            policy_uri: metadata.policy_uri.as_ref().map(ToString::to_string),
-            tos_uri: metadata.tos_uri.as_ref().map(ToString::to_string),
+            policy_uri: link("policy_uri", &metadata.policy_uri),
+            tos_uri: link("tos_uri", &metadata.tos_uri),
         }
     }
 }

@@ -45,7 +45,7 @@ pub async fn get(State(AppState { app, issuer }): State<AppState>, frame: Frame,
         None => None,
     };
     let apps = match &user {
-        Some(user) => startable(&app, &issuer, user).await?,
+        Some(user) => startable(&app, &issuer, user, frame.language()).await?,
         None => Vec::new(),
     };
     let start = StartPage {

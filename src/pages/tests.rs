@@ -16,7 +16,7 @@ use crate::{
 pub(super) type Sample = (&'static str, String);
 
 /// Every page in every state, with this text wherever text comes from elsewhere.
-const PAGES: [fn(&Frame, &str) -> Vec<Sample>; 24] = [
+const PAGES: [fn(&Frame, &str) -> Vec<Sample>; 25] = [
     account::activity::samples,
     account::apps::samples,
     account::confirm::samples,

@@ -160,6 +160,7 @@ pub async fn end_what_may_be_over(tx: &mut Tx, now: DateTime<Utc>) -> Result<(),
     )?;
     execute!(tx, "UPDATE device SET second_factor_until = NULL WHERE second_factor_until IS NOT NULL")?;
     execute!(tx, "DELETE FROM link")?;
+    execute!(tx, "DELETE FROM registration_token")?;
     execute!(tx, "DELETE FROM job WHERE kind <> 'backchannel_logout'")?;
     Ok(())
 }

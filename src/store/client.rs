@@ -9,7 +9,10 @@ use super::{
     change::{Changed, announce},
     revocation,
 };
-use crate::domain::client::{Client, ClientMetadata, StoredSecret};
+use crate::domain::{
+    client::{Client, ClientMetadata, Registrar, StoredSecret},
+    token::Digest,
+};
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -19,6 +22,8 @@ struct Row {
     secret: Option<Vec<u8>>,
     enabled: bool,
     created_at: DateTime<Utc>,
+    registration_digest: Option<Vec<u8>>,
+    used_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<Row> for Client {
@@ -41,6 +46,10 @@ impl TryFrom<Row> for Client {
             secret,
             enabled: row.enabled,
             created_at: row.created_at,
+            registered_by: match row.registration_digest {
+                None => Registrar::Operator,
+                Some(_) => Registrar::Itself { is_used: row.used_at.is_some() },
+            },
         })
     }
 }
@@ -56,19 +65,38 @@ fn secret_columns(secret: Option<&StoredSecret>) -> (Option<&'static str>, Optio
 
 /// Registers a client. `Conflict` when the id is taken.
 pub async fn insert(tx: &mut Tx, client: &Client) -> Result<(), StoreError> {
+    insert_with(tx, client, None).await?;
+    announce(tx, Changed::Client).await
+}
+
+/// Registers a client that comes by itself and will show a token of this digest, unless there are so many of them already: whether
+/// there was room. Several that come at once wait for each other.
+pub async fn insert_itself(tx: &mut Tx, client: &Client, token: &Digest, most: u32) -> Result<bool, StoreError> {
+    // First, since it holds a lock that the next one needs.
+    announce(tx, Changed::Client).await?;
+    let (count,): (i64,) = fetch_one!(tx, "SELECT count(*) FROM client WHERE registration_digest IS NOT NULL")?;
+    if count >= i64::from(most) {
+        return Ok(false);
+    }
+    insert_with(tx, client, Some(token)).await?;
+    Ok(true)
+}
+
+async fn insert_with(tx: &mut Tx, client: &Client, token: Option<&Digest>) -> Result<(), StoreError> {
     let (kind, secret) = secret_columns(client.secret.as_ref());
     execute!(
         tx,
-        "INSERT INTO client (id, metadata, secret_kind, secret, enabled, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        "INSERT INTO client (id, metadata, secret_kind, secret, enabled, created_at, updated_at, registration_digest)
+         VALUES ($1, $2, $3, $4, $5, $6, $6, $7)",
         client.id.as_str(),
         Json(&client.metadata),
         kind,
         secret,
         client.enabled,
         client.created_at,
+        token.map(Digest::as_bytes),
     )?;
-    announce(tx, Changed::Client).await
+    Ok(())
 }
 
 /// Stores a client's new values.
@@ -128,6 +156,48 @@ pub async fn of_session(tx: &mut Tx, session: &SessionId) -> Result<Vec<Client>,
         session.as_str(),
     )?;
     rows.into_iter().map(Client::try_from).collect()
+}
+
+/// The client with this id, if it registered itself and this is the digest of its token.
+pub async fn find_itself(tx: &mut Tx, id: &ClientId, token: &Digest) -> Result<Option<Client>, StoreError> {
+    let row: Option<Row> = fetch_optional!(
+        tx,
+        "SELECT * FROM client WHERE id = $1 AND registration_digest = $2",
+        id.as_str(),
+        token.as_bytes(),
+    )?;
+    row.map(Client::try_from).transpose()
+}
+
+/// The same, as nobody else changes it until this transaction ends.
+pub async fn find_itself_to_change(tx: &mut Tx, id: &ClientId, token: &Digest) -> Result<Option<Client>, StoreError> {
+    execute!(tx, "UPDATE client SET enabled = enabled WHERE id = $1", id.as_str())?;
+    find_itself(tx, id, token).await
+}
+
+/// Somebody uses a client that registered itself.
+pub async fn use_first(tx: &mut Tx, id: &ClientId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let marked = execute!(
+        tx,
+        "UPDATE client SET used_at = $2 WHERE id = $1 AND used_at IS NULL AND registration_digest IS NOT NULL",
+        id.as_str(),
+        now,
+    )?;
+    if marked > 0 { announce(tx, Changed::Client).await } else { Ok(()) }
+}
+
+/// Clients that registered themselves before this time, and were never used. They stay so until this transaction ends.
+pub async fn unused(tx: &mut Tx, before: DateTime<Utc>, most: i64) -> Result<Vec<ClientId>, StoreError> {
+    let rows: Vec<(String,)> = fetch_all!(
+        tx,
+        "UPDATE client SET enabled = enabled WHERE used_at IS NULL AND id IN (
+             SELECT id FROM client WHERE registration_digest IS NOT NULL AND used_at IS NULL AND created_at <= $1
+             ORDER BY created_at LIMIT $2)
+         RETURNING id",
+        before,
+        most,
+    )?;
+    Ok(rows.into_iter().map(|(id,)| ClientId::new(id)).collect())
 }
 
 /// All clients in the order of their ids.

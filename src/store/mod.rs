@@ -88,6 +88,7 @@ pub mod person_grant;
 pub mod pushed_request;
 pub mod recovery_code;
 pub mod refresh_token;
+pub mod registration_token;
 pub mod rekey;
 pub mod replay_guard;
 pub mod revocation;

@@ -69,6 +69,14 @@ codes! {
     InsufficientScope = "insufficient_scope", 403;
     /// The sign-in behind the token is too weak or too old (RFC 9470 §3).
     InsufficientUserAuthentication = "insufficient_user_authentication", 401;
+    /// A redirect URI cannot be registered (RFC 7591 §3.2.2).
+    InvalidRedirectUri = "invalid_redirect_uri", 400;
+    /// A member of a registration cannot be what it is (RFC 7591 §3.2.2).
+    InvalidClientMetadata = "invalid_client_metadata", 400;
+    /// A software statement cannot be read (RFC 7591 §3.2.2).
+    InvalidSoftwareStatement = "invalid_software_statement", 400;
+    /// A software statement of somebody who is not trusted (RFC 7591 §3.2.2).
+    UnapprovedSoftwareStatement = "unapproved_software_statement", 400;
     /// The token type cannot be revoked here (RFC 7009 §2.2.1).
     UnsupportedTokenType = "unsupported_token_type", 400;
 }

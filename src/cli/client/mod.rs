@@ -10,10 +10,9 @@ use super::{CliError, Context, Output, read_secret};
 use crate::{
     app::App,
     domain::{
-        client::{Client, ClientMetadata, StoredSecret},
+        client::{Client, ClientMetadata, Registrar, SecretUse, StoredSecret},
         credential::Password,
         event::{AuditEntry, Change, Event},
-        token::Digest,
     },
     jose::rotation::RotationError,
     store::{
@@ -23,6 +22,7 @@ use crate::{
 };
 
 mod options;
+mod registration_token;
 
 /// From this length on an imported secret is taken for a random one; shorter ones are hashed as if a person had chosen them.
 const STRONG_SECRET_BYTES: usize = 32;
@@ -73,6 +73,8 @@ pub(super) enum ClientCommand {
         #[arg(long)]
         secret_stdin: bool,
     },
+    /// Make a token with which clients can register themselves (`registration.mode`). It is printed once.
+    RegistrationToken(registration_token::TokenOptions),
 }
 
 pub(super) async fn run(command: ClientCommand, context: Context, out: Output) -> Result<(), CliError> {
@@ -86,10 +88,20 @@ pub(super) async fn run(command: ClientCommand, context: Context, out: Output) -
             let row = |client: &Client| {
                 let state = if client.enabled { "enabled" } else { "disabled" };
                 let method = client.metadata.token_endpoint_auth_method;
-                vec![client.id.to_string(), client.metadata.client_name.clone(), method.to_string(), state.to_owned()]
+                vec![
+                    client.id.to_string(),
+                    client.metadata.client_name.clone(),
+                    method.to_string(),
+                    state.to_owned(),
+                    client.registered_by.as_str().to_owned(),
+                ]
             };
             let rows: Vec<_> = clients.iter().map(row).collect();
-            out.table(&clients.iter().map(to_json).collect(), &["ID", "NAME", "AUTHENTICATION", "STATE"], &rows)
+            out.table(
+                &clients.iter().map(to_json).collect(),
+                &["ID", "NAME", "AUTHENTICATION", "STATE", "REGISTERED BY"],
+                &rows,
+            )
         }
         ClientCommand::Show { id } => {
             let json = to_json(&find(&app, &id).await?);
@@ -101,10 +113,7 @@ pub(super) async fn run(command: ClientCommand, context: Context, out: Output) -
             let mut changed = find_to_change(&mut tx, &id).await?;
             let before = changed.metadata.token_endpoint_auth_method;
             options.apply(&mut changed.metadata)?;
-            if needs_secret(before) != needs_secret(changed.metadata.token_endpoint_auth_method)
-                || (before == ClientAuthMethod::ClientSecretJwt)
-                    != (changed.metadata.token_endpoint_auth_method == ClientAuthMethod::ClientSecretJwt)
-            {
+            if SecretUse::of(before) != SecretUse::of(changed.metadata.token_endpoint_auth_method) {
                 return Err(CliError::new(
                     "the new authentication method needs another kind of secret; remove the client and add it again",
                 ));
@@ -141,6 +150,7 @@ pub(super) async fn run(command: ClientCommand, context: Context, out: Output) -
             store(&app, tx, &changed, Change::SecretRotated).await?;
             print_secret(&changed, printed.as_deref(), out)
         }
+        ClientCommand::RegistrationToken(options) => registration_token::run(&app, options, out).await,
     }
 }
 
@@ -166,8 +176,14 @@ async fn add(
         return Err(CliError::misused(format!("a client that authenticates by {method} has no secret")));
     }
     check(app, &metadata).await?;
-    let mut added =
-        Client { id: ClientId::new(id), metadata, secret: None, enabled: true, created_at: app.clock.now() };
+    let mut added = Client {
+        id: ClientId::new(id),
+        metadata,
+        secret: None,
+        enabled: true,
+        created_at: app.clock.now(),
+        registered_by: Registrar::Operator,
+    };
     let mut printed = None;
     if needs_secret(method) {
         let (stored, secret) = make_secret(app, &added, secret_stdin).await?;
@@ -194,7 +210,11 @@ async fn check(app: &App, metadata: &ClientMetadata) -> Result<(), CliError> {
         let text = format!("no API owns the scope {unknown}; register it first by `countersign api add`");
         return Err(CliError::new(text));
     }
-    let chosen = [metadata.id_token_signed_response_alg, metadata.access_token_signed_response_alg];
+    let chosen = [
+        metadata.id_token_signed_response_alg,
+        metadata.access_token_signed_response_alg,
+        metadata.userinfo_signed_response_alg,
+    ];
     for algorithm in chosen.into_iter().flatten() {
         check_algorithm(app, algorithm).await?;
     }
@@ -228,12 +248,7 @@ fn parse_id(argument: &str) -> Result<String, &'static str> {
 }
 
 fn needs_secret(method: ClientAuthMethod) -> bool {
-    match method {
-        ClientAuthMethod::ClientSecretBasic
-        | ClientAuthMethod::ClientSecretPost
-        | ClientAuthMethod::ClientSecretJwt => true,
-        ClientAuthMethod::PrivateKeyJwt | ClientAuthMethod::None => false,
-    }
+    SecretUse::of(method) != SecretUse::None
 }
 
 /// A secret as it is stored, and as it is printed: a fresh one is, an imported one is known already.
@@ -242,16 +257,13 @@ async fn make_secret(app: &App, client: &Client, from_stdin: bool) -> Result<(St
     let imported = if from_stdin { Some(read_secret()?) } else { None };
     let secret = imported.as_deref().unwrap_or(fresh.expose());
     let is_strong = secret.len() >= STRONG_SECRET_BYTES;
-    let stored = if client.metadata.token_endpoint_auth_method == ClientAuthMethod::ClientSecretJwt {
-        if !is_strong {
-            return Err(CliError::new(
-                "the secret of a client_secret_jwt client needs at least 32 bytes (RFC 7518 §3.2)",
-            ));
-        }
-        let sealed = app.keys.client_secret.seal(secret.as_bytes(), client.id.as_str().as_bytes(), &app.random);
-        StoredSecret::Encrypted(sealed)
-    } else if is_strong {
-        StoredSecret::Digest(Digest::of(secret).as_bytes().to_vec())
+    let method = client.metadata.token_endpoint_auth_method;
+    if !is_strong && SecretUse::of(method) == SecretUse::Key {
+        return Err(CliError::new("the secret of a client_secret_jwt client needs at least 32 bytes (RFC 7518 §3.2)"));
+    }
+    let kept = if is_strong { app.keep_client_secret(&client.id, method, secret) } else { None };
+    let stored = if let Some(stored) = kept {
+        stored
     } else {
         let typed = Password::typed(secret.to_owned()).ok_or_else(|| CliError::new("the secret is too long"))?;
         StoredSecret::Argon2(app.passwords.hash(&typed).await?)
@@ -290,7 +302,12 @@ fn no_client(id: &str) -> CliError {
 }
 
 fn to_json(client: &Client) -> Value {
-    let mut json = json!({ "client_id": client.id, "enabled": client.enabled, "created_at": client.created_at });
+    let mut json = json!({
+        "client_id": client.id,
+        "enabled": client.enabled,
+        "created_at": client.created_at,
+        "registered_by": client.registered_by.as_str(),
+    });
     if let (Value::Object(json), Value::Object(metadata)) = (&mut json, json!(client.metadata)) {
         json.extend(metadata);
     }

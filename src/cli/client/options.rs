@@ -6,13 +6,16 @@ use std::{
 };
 
 use clap::Args;
-use countersign_jose::{Algorithm, JwkSet};
+use countersign_jose::{Algorithm, ContentEncryption, JwkSet, KeyManagement};
 use countersign_types::{ClientAuthMethod, GrantType, ResponseType, Scope};
 use serde_json::Value;
 
 use crate::{
     cli::CliError,
-    domain::client::{ClientMetadata, Contradiction, LogoutUri, RedirectUri, WebLink, WebOrigin},
+    domain::client::{
+        ApplicationType, ClientMetadata, Contradiction, LogoutUri, RedirectUri, RequestObjectAlgorithm, RequestUri,
+        SubjectType, WebLink, WebOrigin,
+    },
 };
 
 #[derive(Debug, Args)]
@@ -41,6 +44,60 @@ pub(in crate::cli) struct ClientOptions {
     /// A file with its public keys, as a JWK set.
     #[arg(long, value_name = "FILE")]
     jwks: Option<Given<PathBuf>>,
+    /// Where its public keys are, instead of a file.
+    #[arg(long, value_name = "URL")]
+    jwks_uri: Option<Given<WebLink>>,
+    /// Whether it runs on a web server (web) or on the person's own machine (native).
+    #[arg(long, value_name = "TYPE")]
+    application_type: Option<ApplicationType>,
+    /// Whether it knows people by the same identifier as all other clients (public) or by one of its own (pairwise).
+    #[arg(long, value_name = "TYPE")]
+    subject_type: Option<SubjectType>,
+    /// The list of redirect URIs of all clients that know people by the same pairwise identifier.
+    #[arg(long, value_name = "URL")]
+    sector_identifier_uri: Option<Given<WebLink>>,
+    /// How the key reaches it by which its ID tokens are encrypted.
+    #[arg(long, value_name = "ALG")]
+    id_token_encryption_alg: Option<Given<KeyManagement>>,
+    /// By what they are encrypted.
+    #[arg(long, value_name = "ENC")]
+    id_token_encryption_enc: Option<Given<ContentEncryption>>,
+    /// By what userinfo is signed for it: RS256, or another of keys.algorithms.
+    #[arg(long, value_name = "ALG")]
+    userinfo_signing_alg: Option<Given<Algorithm>>,
+    /// How the key reaches it by which userinfo is encrypted.
+    #[arg(long, value_name = "ALG")]
+    userinfo_encryption_alg: Option<Given<KeyManagement>>,
+    /// By what that is encrypted.
+    #[arg(long, value_name = "ENC")]
+    userinfo_encryption_enc: Option<Given<ContentEncryption>>,
+    /// The only algorithm of its request objects, or none.
+    #[arg(long, value_name = "ALG")]
+    request_object_signing_alg: Option<Given<RequestObjectAlgorithm>>,
+    /// How the key reaches us by which it encrypts request objects.
+    #[arg(long, value_name = "ALG")]
+    request_object_encryption_alg: Option<Given<KeyManagement>>,
+    /// By what it encrypts them.
+    #[arg(long, value_name = "ENC")]
+    request_object_encryption_enc: Option<Given<ContentEncryption>>,
+    /// It asks by signed request objects alone.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    require_signed_request_object: Option<bool>,
+    /// Where a request object may be fetched from.
+    #[arg(long = "request-uri", value_name = "URL")]
+    request_uris: Vec<Given<RequestUri>>,
+    /// The oldest sign-in that will do for a request that does not say, in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    default_max_age: Option<Given<u32>>,
+    /// It counts on auth_time in its ID tokens.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    require_auth_time: Option<bool>,
+    /// How strong a sign-in it would like where a request does not say; the best first.
+    #[arg(long = "default-acr-value", value_name = "ACR")]
+    default_acr_values: Vec<Given<String>>,
+    /// Where a sign-in to it can be started from our pages.
+    #[arg(long, value_name = "URL")]
+    initiate_login_uri: Option<Given<WebLink>>,
     /// Where answers may be sent, to the letter.
     #[arg(long = "redirect-uri", value_name = "URI")]
     redirect_uris: Vec<Given<RedirectUri>>,
@@ -63,6 +120,18 @@ pub(in crate::cli) struct ClientOptions {
     /// Let this confidential client go without PKCE.
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     no_pkce: Option<bool>,
+    /// Its home page.
+    #[arg(long, value_name = "URL")]
+    client_uri: Option<Given<WebLink>>,
+    /// Who is responsible for it, mostly a mail address.
+    #[arg(long = "contact", value_name = "TEXT")]
+    contacts: Vec<Given<String>>,
+    /// What its developer calls this software.
+    #[arg(long, value_name = "TEXT")]
+    software_id: Option<Given<String>>,
+    /// Which version of it that is.
+    #[arg(long, value_name = "TEXT")]
+    software_version: Option<Given<String>>,
     /// Its logo: PNG, JPEG or WebP of at most 100 KiB.
     #[arg(long, value_name = "URL")]
     logo_uri: Option<Given<WebLink>>,
@@ -131,6 +200,28 @@ impl ClientOptions {
             Some(Given::Nothing) => metadata.jwks = None,
             Some(Given::Value(file)) => metadata.jwks = Some(read_keys(&file)?),
         }
+        replace_one(&mut metadata.jwks_uri, self.jwks_uri);
+        replace(&mut metadata.application_type, self.application_type);
+        replace(&mut metadata.subject_type, self.subject_type);
+        replace_one(&mut metadata.sector_identifier_uri, self.sector_identifier_uri);
+        replace_one(&mut metadata.id_token_encrypted_response_alg, self.id_token_encryption_alg);
+        replace_one(&mut metadata.id_token_encrypted_response_enc, self.id_token_encryption_enc);
+        replace_one(&mut metadata.userinfo_signed_response_alg, self.userinfo_signing_alg);
+        replace_one(&mut metadata.userinfo_encrypted_response_alg, self.userinfo_encryption_alg);
+        replace_one(&mut metadata.userinfo_encrypted_response_enc, self.userinfo_encryption_enc);
+        replace_one(&mut metadata.request_object_signing_alg, self.request_object_signing_alg);
+        replace_one(&mut metadata.request_object_encryption_alg, self.request_object_encryption_alg);
+        replace_one(&mut metadata.request_object_encryption_enc, self.request_object_encryption_enc);
+        replace(&mut metadata.require_signed_request_object, self.require_signed_request_object);
+        replace(&mut metadata.request_uris, list(self.request_uris));
+        replace_one(&mut metadata.default_max_age, self.default_max_age);
+        replace(&mut metadata.require_auth_time, self.require_auth_time);
+        replace(&mut metadata.default_acr_values, list(self.default_acr_values));
+        replace_one(&mut metadata.initiate_login_uri, self.initiate_login_uri);
+        replace_one(&mut metadata.client_uri, self.client_uri);
+        replace(&mut metadata.contacts, list(self.contacts));
+        replace_one(&mut metadata.software_id, self.software_id);
+        replace_one(&mut metadata.software_version, self.software_version);
         replace(&mut metadata.client_name, self.name);
         replace(&mut metadata.first_party, self.first_party);
         replace(&mut metadata.dpop_bound_access_tokens, self.dpop_bound_access_tokens);

@@ -201,6 +201,18 @@ impl ClientMetadata {
         }
     }
 
+    /// What is registered under this name for readers of a language (OpenID Connect Registration §2.1): for just that language, else for
+    /// it in some country. Nothing if only that without a tag is left.
+    pub fn translated(&self, name: &str, language: &str) -> Option<&str> {
+        let tagged = || self.translations.iter().filter_map(|(key, text)| Some((key.split_once('#')?, text)));
+        let of = |fits: &dyn Fn(&str) -> bool| {
+            tagged().find(|((of, tag), _)| *of == name && fits(tag)).map(|(_, text)| text.as_str())
+        };
+        let primary = |tag: &str| tag.split('-').next().unwrap_or_default().to_owned();
+        of(&|tag| tag.eq_ignore_ascii_case(language))
+            .or_else(|| of(&|tag| primary(tag).eq_ignore_ascii_case(&primary(language))))
+    }
+
     /// Whether there are keys of its own, here or where it says.
     fn has_keys(&self) -> bool {
         self.jwks.is_some() || self.jwks_uri.is_some()
@@ -402,6 +414,27 @@ pub enum ApplicationType {
     Web,
     /// On the person's own machine.
     Native,
+}
+
+impl ApplicationType {
+    /// Both, the default first.
+    pub const ALL: [Self; 2] = [Self::Web, Self::Native];
+
+    /// The registered name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Web => "web",
+            Self::Native => "native",
+        }
+    }
+}
+
+impl FromStr for ApplicationType {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name).ok_or("an application type is web or native")
+    }
 }
 
 /// By what `sub` a client knows people (OpenID Connect Core §8).

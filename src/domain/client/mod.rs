@@ -1,6 +1,7 @@
 //! Relying parties: what an app registered, and what it may therefore ask for.
 
 mod metadata;
+pub mod registration;
 mod uri;
 
 use std::fmt;
@@ -27,6 +28,52 @@ pub struct Client {
     pub enabled: bool,
     /// When it was registered.
     pub created_at: DateTime<Utc>,
+    /// Who registered it.
+    pub registered_by: Registrar,
+}
+
+/// Who registered a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registrar {
+    /// Somebody who looks after this provider.
+    Operator,
+    /// It did so itself (RFC 7591), and nobody knows whether what it says of itself is true.
+    Itself {
+        /// Whether anybody ever signed in to it.
+        is_used: bool,
+    },
+}
+
+impl Registrar {
+    /// As commands print it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Itself { .. } => "itself",
+        }
+    }
+}
+
+/// What a secret is good for, and so how it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretUse {
+    /// There is none.
+    None,
+    /// It is compared with what is presented.
+    Compared,
+    /// It is a key for HMAC.
+    Key,
+}
+
+impl SecretUse {
+    /// What a way to authenticate needs a secret for.
+    pub fn of(method: ClientAuthMethod) -> Self {
+        match method {
+            ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost => Self::Compared,
+            ClientAuthMethod::ClientSecretJwt => Self::Key,
+            ClientAuthMethod::PrivateKeyJwt | ClientAuthMethod::None => Self::None,
+        }
+    }
 }
 
 /// What a presented secret is compared with.
@@ -60,6 +107,16 @@ impl Client {
     /// Whether the client cannot keep a secret (RFC 6749 §2.1).
     pub fn is_public(&self) -> bool {
         self.metadata.token_endpoint_auth_method == ClientAuthMethod::None
+    }
+
+    /// Whether it registered itself.
+    pub fn is_self_registered(&self) -> bool {
+        matches!(self.registered_by, Registrar::Itself { .. })
+    }
+
+    /// Whether it registered itself and nobody has signed in to it yet.
+    pub fn is_unused(&self) -> bool {
+        self.registered_by == Registrar::Itself { is_used: false }
     }
 
     /// Whether other apps on the person's machine could pose as this one (RFC 8252 §8.6).

@@ -21,7 +21,7 @@ use crate::{
         issue::{AccessToken, Beside, IdTokenClaims, Mint, Order},
         lock::Lock,
     },
-    store::{StoreError, account, audit, code, person_grant, session as sessions},
+    store::{StoreError, account, audit, client as clients, code, person_grant, session as sessions},
 };
 
 /// A request that may be granted, of whom, and by whom.
@@ -76,6 +76,9 @@ impl Asked<'_> {
         // Since it was looked at, the session may have ended with a changed password: nothing may begin on it any more.
         if !sessions::touch(&mut tx, &session.id, now).await? {
             return Ok(None);
+        }
+        if client.is_unused() {
+            clients::use_first(&mut tx, &client.id, now).await?;
         }
         person_grant::insert(&mut tx, &grant, &person).await?;
         if let Some(code) = &code {

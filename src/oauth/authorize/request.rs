@@ -159,7 +159,7 @@ fn read(
     let nonce = nonce(parameters, response_type)?;
     let prompt = prompt(app, parameters)?;
     let max_age = match parameters.get("max_age").map(str::parse) {
-        None => None,
+        None => client.metadata.default_max_age,
         Some(Ok(seconds)) => Some(seconds),
         Some(Err(_)) => return invalid("max_age must be a number of seconds"),
     };
@@ -171,7 +171,7 @@ fn read(
         }
         (hinted, requested) => hinted.or(requested),
     };
-    let (acr_values, essential_acr) = acr(parameters, &claims);
+    let (acr_values, essential_acr) = acr(parameters, &claims, client);
     let claims_scope = claims.limit(&app.settings.scopes, &client.metadata.scope);
     let state = parameters.owned("state");
     let clean = CleanRequest {
@@ -248,10 +248,11 @@ fn requested_sub(claims: &ClaimsRequest) -> Checked<Option<String>> {
 }
 
 /// How strong a sign-in the app would like, and whether it is a must: by `acr_values`, or by the claim `acr` (OpenID Connect
-/// Core §5.5.1.1), which is the more exact of the two.
-fn acr(parameters: &Parameters, claims: &ClaimsRequest) -> (Vec<String>, bool) {
+/// Core §5.5.1.1), which is the more exact of the two; else as the client registered (Registration §2).
+fn acr(parameters: &Parameters, claims: &ClaimsRequest, client: &Client) -> (Vec<String>, bool) {
     match claims.id_token.get("acr").filter(|wanted| !wanted.values.is_empty()) {
         Some(wanted) => (wanted.texts().map(str::to_owned).collect(), wanted.essential),
+        None if parameters.get("acr_values").is_none() => (client.metadata.default_acr_values.clone(), false),
         None => (words(parameters, "acr_values"), false),
     }
 }
@@ -295,7 +296,9 @@ fn code_challenge(
         if parameters.has("code_challenge_method") {
             return invalid("code_challenge is missing");
         }
-        let is_required = match app.settings.pkce.required {
+        let settings = &app.settings;
+        let rule = if client.is_self_registered() { settings.registration.pkce } else { settings.pkce.required };
+        let is_required = match rule {
             PkceRequired::All => client.is_public() || !client.metadata.pkce_exempt,
             PkceRequired::Public => client.is_public(),
         };

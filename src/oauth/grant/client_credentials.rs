@@ -16,6 +16,7 @@ use crate::{
         issue::{Mint, Order, TokenResponse},
         machine::{self, CleanRequest},
     },
+    store,
 };
 
 /// Issues a token to a client for itself.
@@ -63,6 +64,11 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
     let mint = Mint { app, issuer: request.issuer, apis: &apis, now: app.clock.now() };
     let response = mint.response(&order)?;
 
+    if client.is_unused() {
+        let mut tx = app.store.write().await?;
+        store::client::use_first(&mut tx, &client.id, app.clock.now()).await?;
+        tx.commit().await?;
+    }
     let event = Event::ClientTokenIssued { token: response.access.id.clone(), scope: grant.scope };
     app.store.record_alone(&AuditEntry::new(event).client(&client.id).personal(request.device.personal())).await?;
     Ok(response)

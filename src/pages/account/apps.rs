@@ -110,7 +110,7 @@ async fn list(app: &App, issuer: &Issuer, user: &User, frame: &Frame) -> Result<
             let open = way_in(issuer, &client, user, Some(&held));
             let Held { scope, since, used } = held;
             let scopes = in_plain_words(&scope, &apis, frame);
-            shown.push(ShownApp { client: ShownClient::from(&*client), open, scopes, since, used });
+            shown.push(ShownApp { client: ShownClient::new(&client, frame.language()), open, scopes, since, used });
         }
     }
     shown.sort_by_cached_key(|app| app.client.name.to_lowercase());

@@ -110,10 +110,10 @@ fn show(app: &App, visitor: &Visitor, frame: Frame, question: &Question<'_>) -> 
     let (onward, refusal) = (question.purpose.onward(), question.refusal);
     let may_trust = may_be_trusted(app) && matches!(question.subject, Subject::SignIn(_));
     let form = CodePage {
-        frame,
         action: onward.by(CODE),
         csrf: csrf::token(app, visitor),
-        client: question.purpose.client(),
+        client: question.purpose.client(frame.language()),
+        frame,
         switch_account: onward.by("/login"),
         trust_for: may_trust.then_some(app.settings.second_factor.remember),
         kind: question.kind,

@@ -110,7 +110,7 @@ fn show(app: &App, visitor: &Visitor, frame: Frame, question: Question<'_>) -> R
     let form = EnrolPage {
         action: purpose.onward().by(ENROL),
         csrf: csrf::token(app, visitor),
-        client: purpose.client(),
+        client: purpose.client(frame.language()),
         offer: offer.show(&candidate.user, frame.looks()),
         may_decline: candidate.may_decline,
         is_wrong,

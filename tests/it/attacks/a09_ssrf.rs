@@ -1,5 +1,6 @@
-//! Attack 9: a URL that makes us knock on doors that only we can reach. Those that a client can name are its logo and where its server
-//! hears of logouts. The client itself is tested in `src/outbound`; here it must stand in the way.
+//! Attack 9: a URL that makes us knock on doors that only we can reach. Here it is the logo of a client, and where its server hears of
+//! logouts; `a09_registration.rs` has what clients name that register themselves. The client itself is tested in `src/outbound`; here it
+//! must stand in the way.
 
 use std::sync::{
     Arc,
@@ -18,14 +19,14 @@ use crate::harness::{Reply, Server, confidential};
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\rIDATx\x9cc\0\x01\0\0\x05\0\x01\r\n-\xb4\0\0\0\0IEND\xaeB`\x82";
 
 /// A server on this machine that counts who comes.
-struct Door {
+pub struct Door {
     port: u16,
     visits: Arc<AtomicUsize>,
 }
 
 impl Door {
     /// Answers everybody with this head, and then with the body, again and again for as long as it is read if `endless`.
-    async fn open(head: String, body: &'static [u8], endless: bool) -> Self {
+    pub async fn open(head: String, body: &'static [u8], endless: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let door = Self { port: listener.local_addr().unwrap().port(), visits: Arc::default() };
         let visits = door.visits.clone();
@@ -42,15 +43,15 @@ impl Door {
         Self::open(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", PNG.len()), PNG, false).await
     }
 
-    async fn that_leads_to(url: &str) -> Self {
+    pub async fn that_leads_to(url: &str) -> Self {
         Self::open(format!("HTTP/1.1 302 Found\r\nlocation: {url}\r\ncontent-length: 0\r\n\r\n"), b"", false).await
     }
 
-    fn visits(&self) -> usize {
+    pub fn visits(&self) -> usize {
         self.visits.load(Ordering::SeqCst)
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/logo.png", self.port)
     }
 }

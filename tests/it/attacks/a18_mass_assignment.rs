@@ -2,12 +2,15 @@
 
 use countersign::{
     domain::user::User,
-    store::{account, link::LinkPurpose},
+    store::{account, client, link::LinkPurpose},
 };
-use countersign_types::ClientAuthMethod;
-use serde_json::Value;
+use countersign_types::{ClientAuthMethod, ClientId};
+use serde_json::{Value, json};
 
-use crate::harness::{PASSWORD, Server, authorize_path, claims, confidential};
+use crate::{
+    harness::{PASSWORD, Server, authorize_path, claims, confidential, merge},
+    oauth::registration::{OPEN, register, send},
+};
 
 const USER: &str = "grace@example.com";
 
@@ -235,4 +238,74 @@ async fn in_a_profile() {
     assert!(after.roles.is_empty() && after.enabled && after.created_at == unverified.created_at);
     assert_eq!(after.claims.keys().collect::<Vec<_>>(), ["name", "phone_number"]);
     assert_eq!(server.user("eve@example.com").await.claims.len(), 0);
+}
+
+/// What a client must not be able to say of itself.
+fn with_what_is_the_operators(metadata: &Value) -> Value {
+    let further = json!({
+        "client_id": "chosen",
+        "id": "chosen",
+        "client_secret": "chosen",
+        "secret": "chosen",
+        "secret_kind": "digest",
+        "first_party": true,
+        "pkce_exempt": true,
+        "enabled": true,
+        "origins": ["https://evil.example"],
+        "access_token_signed_response_alg": "ES256",
+        "created_at": "1970-01-01T00:00:00Z",
+        "client_id_issued_at": 0,
+        "client_secret_expires_at": 1,
+        "registered_by": "operator",
+        "used_at": "1970-01-01T00:00:00Z",
+        "registration_access_token": "chosen",
+        "registration_digest": "chosen",
+        "translations": { "client_name#de": "chosen" },
+        "metadata": { "first_party": true },
+        "scope": "openid admin journal.read",
+        "roles": ["admin"],
+    });
+    merge(metadata, &further)
+}
+
+async fn assert_nothing_was_assigned(server: &Server, id: &str) {
+    let client = client::find(&mut server.app.store.read().await.unwrap(), &ClientId::new(id)).await.unwrap().unwrap();
+    let metadata = &client.metadata;
+    assert!(!metadata.first_party && !metadata.pkce_exempt && metadata.origins.is_empty());
+    assert!(metadata.translations.is_empty() && metadata.access_token_signed_response_alg.is_none());
+    assert_eq!(metadata.scope.to_string(), "openid");
+    assert!(client.is_unused() && client.enabled);
+    assert_eq!(client.created_at, server.clock.now());
+    assert!(!server.database.contains("chosen").await);
+}
+
+#[tokio::test]
+async fn at_a_registration() {
+    let server = Server::with_settings(OPEN).await;
+    server.add_api("https://journal.example", &["journal.read"], &[], false).await;
+    let told = register(&server, with_what_is_the_operators(&json!({}))).await;
+    let id = told["client_id"].as_str().unwrap();
+    assert_eq!((id.len(), told["client_id_issued_at"].as_i64()), (22, Some(server.clock.now().timestamp())));
+    for name in ["first_party", "pkce_exempt", "enabled", "origins", "roles", "registered_by", "metadata"] {
+        assert!(told.get(name).is_none(), "{name}");
+    }
+    assert_nothing_was_assigned(&server, id).await;
+}
+
+#[tokio::test]
+async fn at_a_change_of_a_registration() {
+    let server = Server::with_settings(OPEN).await;
+    server.add_api("https://journal.example", &["journal.read"], &[], false).await;
+    let told = register(&server, json!({})).await;
+    let id = told["client_id"].as_str().unwrap();
+    let mut body = with_what_is_the_operators(&json!({ "redirect_uris": ["https://app.example/cb"] }));
+    // These alone are refused in words of their own, wherever they come from.
+    for name in ["client_secret", "client_id_issued_at", "client_secret_expires_at", "registration_access_token"] {
+        body.as_object_mut().unwrap().remove(name);
+    }
+    body["client_id"] = json!(id);
+    let token = told["registration_access_token"].as_str();
+    let reply = send(&server, http::Method::PUT, &format!("/register/{id}"), token, &body).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_nothing_was_assigned(&server, id).await;
 }

@@ -9,6 +9,7 @@ mod a06_ended_session;
 mod a07_jose;
 mod a07_request_objects;
 mod a08_client_assertion;
+mod a09_registration;
 mod a09_ssrf;
 mod a10_host;
 mod a11_second_factor;

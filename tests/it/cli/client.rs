@@ -49,6 +49,7 @@ async fn what_is_not_said_has_a_safe_default() {
             "client_id": "app",
             "client_name": "app",
             "enabled": true,
+            "registered_by": "operator",
             "application_type": "web",
             "token_endpoint_auth_method": "client_secret_basic",
             "redirect_uris": ["https://app.example/cb"],
@@ -326,4 +327,82 @@ async fn an_algorithm_is_chosen_of_those_that_sign_already() {
         .run(&["client", "set", "app", "--access-token-alg", "PS256"])
         .assert_fails("the first PS256 key signs from");
     machine.with("KEYS__ALGORITHMS", "ES256").run(&["key", "list"]).assert_fails("must have RS256");
+}
+
+/// Options with the members that they set.
+const FURTHER: [(&str, &str, &str, &str); 22] = [
+    ("--jwks-uri", "https://app.example/jwks.json", "jwks_uri", "\"https://app.example/jwks.json\""),
+    ("--application-type", "native", "application_type", "\"native\""),
+    ("--subject-type", "pairwise", "subject_type", "\"pairwise\""),
+    ("--sector-identifier-uri", "https://app.example/s", "sector_identifier_uri", "\"https://app.example/s\""),
+    ("--id-token-encryption-alg", "RSA-OAEP-256", "id_token_encrypted_response_alg", "\"RSA-OAEP-256\""),
+    ("--id-token-encryption-enc", "A256GCM", "id_token_encrypted_response_enc", "\"A256GCM\""),
+    ("--userinfo-signing-alg", "RS256", "userinfo_signed_response_alg", "\"RS256\""),
+    ("--userinfo-encryption-alg", "ECDH-ES", "userinfo_encrypted_response_alg", "\"ECDH-ES\""),
+    ("--userinfo-encryption-enc", "A256GCM", "userinfo_encrypted_response_enc", "\"A256GCM\""),
+    ("--request-object-signing-alg", "ES256", "request_object_signing_alg", "\"ES256\""),
+    ("--request-object-encryption-alg", "ECDH-ES", "request_object_encryption_alg", "\"ECDH-ES\""),
+    ("--request-object-encryption-enc", "A256GCM", "request_object_encryption_enc", "\"A256GCM\""),
+    ("--require-signed-request-object=true", "", "require_signed_request_object", "true"),
+    ("--request-uri", "https://app.example/r.jwt", "request_uris", "[\"https://app.example/r.jwt\"]"),
+    ("--default-max-age", "60", "default_max_age", "60"),
+    ("--require-auth-time=true", "", "require_auth_time", "true"),
+    ("--default-acr-value", "urn:x", "default_acr_values", "[\"urn:x\"]"),
+    ("--initiate-login-uri", "https://app.example/in", "initiate_login_uri", "\"https://app.example/in\""),
+    ("--client-uri", "https://app.example/", "client_uri", "\"https://app.example/\""),
+    ("--contact", "a@app.example", "contacts", "[\"a@app.example\"]"),
+    ("--software-id", "s1", "software_id", "\"s1\""),
+    ("--software-version", "2", "software_version", "\"2\""),
+];
+
+#[tokio::test]
+async fn whatever_a_client_can_register_itself_has_an_option() {
+    let machine = Machine::migrated().await;
+    // Without it nothing is signed, userinfo least of all.
+    machine.run(&["key", "rotate", "--now"]).assert_ok();
+    add(&machine, &REDIRECT);
+    let before = show(&machine);
+    let set = |value_of: fn(&'static str) -> &'static str| {
+        let mut arguments = vec!["client", "set", "app"];
+        for (option, value, ..) in FURTHER {
+            arguments.push(option);
+            if !option.contains('=') {
+                arguments.push(value_of(value));
+            }
+        }
+        machine.json(&arguments)
+    };
+    let changed = set(|value| value);
+    for (option, _, member, value) in FURTHER {
+        assert_eq!(changed[member].to_string(), value, "{option}");
+    }
+    // What has a default has no empty value.
+    let mut arguments =
+        vec!["client", "set", "app", "--require-signed-request-object=false", "--require-auth-time=false"];
+    arguments.extend(["--application-type", "web", "--subject-type", "public"]);
+    for (option, ..) in FURTHER.iter().filter(|(option, ..)| !option.contains('=') && !option.ends_with("-type")) {
+        arguments.extend([option, ""]);
+    }
+    assert_eq!(machine.json(&arguments), before);
+}
+
+#[tokio::test]
+async fn a_registration_token_is_printed_once_and_can_be_taken_back() {
+    let machine = Machine::migrated().await;
+    let made = machine.json(&["client", "registration-token", "--expires", "2h", "--uses", "3"]);
+    let (name, token) = (made["name"].as_str().unwrap(), made["token"].as_str().unwrap());
+    assert_eq!((token.len(), &made["uses_left"]), (43, &json!(3)));
+    let listed = machine.json(&["client", "registration-token", "list"]);
+    assert_eq!((listed[0]["name"].as_str(), listed[0].get("token"), listed[1].as_str()), (Some(name), None, None));
+    let text = machine.run(&["client", "registration-token"]).assert_ok();
+    assert!(text.contains("not shown again") && text.contains("set registration.mode to token"), "{text}");
+    assert_eq!(machine.json(&["client", "registration-token", "list"])[1]["uses_left"], 1);
+
+    assert_eq!(machine.json(&["client", "registration-token", "revoke", name]), json!({ "revoked": name }));
+    machine.run(&["client", "registration-token", "revoke", name]).assert_fails("there is no registration token");
+    let kinds: Vec<_> = machine.audited().await.into_iter().map(|row| row.kind).collect();
+    assert!(kinds.ends_with(&["registration_token.revoked".to_owned()]), "{kinds:?}");
+    for (option, value) in [("--uses", "0"), ("--uses", "x"), ("--expires", "0"), ("--expires", "soon")] {
+        machine.run(&["client", "registration-token", option, value]).assert_misused(option);
+    }
 }

@@ -30,7 +30,7 @@ use countersign::{
     config::Settings,
     domain::{
         api::Api,
-        client::Client,
+        client::{Client, Registrar},
         credential::{Password, PasswordCredential},
         key::KeyTimes,
         session::SessionEnd,
@@ -237,7 +237,9 @@ impl Server {
     /// Registers a client.
     pub async fn add_client(&self, id: &str, (metadata, secret): TestClient) -> Client {
         let secret = secret.map(|secret| secret.store(&self.app, id));
-        let client = Client { id: ClientId::new(id), metadata, secret, enabled: true, created_at: self.clock.now() };
+        let (id, created_at) = (ClientId::new(id), self.clock.now());
+        let registered_by = Registrar::Operator;
+        let client = Client { id, metadata, secret, enabled: true, created_at, registered_by };
         let mut tx = self.app.store.write().await.unwrap();
         client_store::insert(&mut tx, &client).await.unwrap();
         tx.commit().await.unwrap();

@@ -20,6 +20,7 @@ mod keys;
 mod metadata;
 mod pairwise;
 mod refresh_token;
+pub mod registration;
 mod request_objects;
 mod response_types;
 mod revocation;

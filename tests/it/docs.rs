@@ -36,7 +36,8 @@ fn every_test_that_the_documents_name_exists() {
                         "client_secret_basic",
                         "client_secret_post",
                         "client_secret_jwt",
-                        "id_token_hint"
+                        "id_token_hint",
+                        "initiate_login_uri"
                     ]
                     .contains(&name),
                 "{document} names {name}, which does not exist"

@@ -57,6 +57,7 @@ const USED: &[(&str, &str, Evidence)] = &[
     ("dpop_signing_alg_values_supported", "oauth/dpop.rs", Text),
     ("prompt_values_supported", "oauth/authorize_session.rs", Text),
     ("prompt_values_supported", "pages/sign_up.rs", Text),
+    ("prompt_values_supported", "pages/accounts.rs", Text),
     ("ui_locales_supported", "pages/language.rs", Text),
     ("claims_parameter_supported", "oauth/claims_parameter.rs", List("\"claims\"")),
     ("request_parameter_supported", "oauth/request_objects.rs", List("\"request\"")),

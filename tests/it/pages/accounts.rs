@@ -1,10 +1,12 @@
 //! `/accounts`: several accounts on one browser (OpenID Connect Core §3.1.2.1, `prompt=select_account`).
 
 use chrono::TimeDelta;
+use countersign::domain::client::SubjectType;
+use countersign_types::ClientAuthMethod;
 use serde_json::Value;
 
 use super::{ADA, start as start_with_ada};
-use crate::harness::{Browser, Reply, Server, claims, encode};
+use crate::harness::{Browser, Reply, Server, claims, confidential, encode};
 
 const BOB: &str = "bob@example.com";
 const SELECT: (&str, &str) = ("prompt", "select_account");
@@ -163,6 +165,30 @@ async fn an_id_token_hint_at_another_account_here_offers_it_and_takes_no_other()
     let page = browser.authorize("app", &hinted).await;
     let answer = browser.choose(&page, ADA).await;
     assert_eq!(id_claims(&server, &answer).await["sub"], claims(&adas)["sub"]);
+}
+
+/// What an app knows of people and their sign-ins may be names of its own (OpenID Connect Core §8).
+#[tokio::test]
+async fn hints_are_understood_by_the_names_that_the_app_knows() {
+    let server = start().await;
+    let pairwise = confidential(ClientAuthMethod::ClientSecretBasic, |app| app.subject_type = SubjectType::Pairwise);
+    server.add_client("pairwise", pairwise).await;
+    let mut browser = both(&server).await;
+    let code = browser.code("pairwise", ADA, "openid").await;
+    let adas = server.exchange("pairwise", &code).await.json()["id_token"].as_str().unwrap().to_owned();
+    assert_ne!(claims(&adas)["sub"], server.user(ADA).await.id.as_str());
+    let page = browser.open("/accounts").await;
+    browser.choose(&page, "Bob").await.assert_page(200);
+
+    let page = browser.authorize("pairwise", &[("id_token_hint", &adas)]).await;
+    assert_choice(&page, &[ADA, "Bob Bobson"]);
+    assert!(page.text().contains("The app expects this account"), "{}", page.text());
+    browser.choose(&page, ADA).await.assert_code();
+    let page = browser.open("/accounts").await;
+    browser.choose(&page, "Bob").await.assert_page(200);
+    let logout = format!("/logout?{}", encode(&[("id_token_hint", &adas)]));
+    assert_eq!(browser.get(&logout).await.location(), "/signed-out");
+    assert_choice(&browser.open("/accounts").await, &["Bob Bobson"]);
 }
 
 #[tokio::test]

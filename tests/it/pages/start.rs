@@ -42,12 +42,12 @@ async fn apps_that_were_allowed_and_those_of_the_house_can_be_started() {
     let mut browser = signed_in(&server).await;
     let issuer = "iss=http%3A%2F%2Flocalhost%3A8080";
     let house = format!("https://house.example/in?x=1&{issuer}");
-    assert_eq!(ways_in(&browser.open("/").await), [house.clone()]);
+    assert_eq!(ways_in(&browser.open("/").await), [house.as_str()]);
     browser.code("allowed", ADA, "openid").await;
     // One without such an address cannot be started, though it is allowed something.
     browser.code("app", ADA, "openid").await;
     let allowed = format!("https://allowed.example/in?{issuer}");
-    assert_eq!(ways_in(&browser.open("/").await), [allowed.clone(), house.clone()]);
+    assert_eq!(ways_in(&browser.open("/").await), [allowed.as_str(), house.as_str()]);
     assert_eq!(ways_in(&browser.open("/account/apps").await), [allowed]);
 }
 

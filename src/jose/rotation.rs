@@ -66,6 +66,9 @@ pub async fn maintain(
 ) -> Result<(), RotationError> {
     let now = clock.now();
     let stored = signing_key::all(&mut store.read().await?).await?;
+    if stored.is_empty() {
+        return make_first(store, algorithms, clock).await;
+    }
     let is_over = |key: &&signing_key::StoredKey| key.times.state(lifetimes, now) == KeyState::Expired;
     if stored.iter().any(|key| is_over(&key)) {
         let mut tx = store.write().await?;
@@ -96,6 +99,25 @@ pub async fn maintain(
             make_successor(store, lifetimes, *algorithm, clock).await?;
         }
     }
+    Ok(())
+}
+
+/// Makes the first keys of a provider. All of them sign at once: without any key nobody can have cached anything.
+async fn make_first(store: &Store, algorithms: &[Algorithm], clock: &Clock) -> Result<(), RotationError> {
+    let mut keys = Vec::with_capacity(algorithms.len());
+    for algorithm in algorithms {
+        keys.push(generate(*algorithm).await?);
+    }
+    let mut tx = store.write().await?;
+    signing_key::lock(&mut tx).await?;
+    // Another node may have been faster meanwhile.
+    if signing_key::all(&mut tx).await?.is_empty() {
+        let now = clock.now();
+        for private in &keys {
+            insert(&mut tx, private, now, now).await?;
+        }
+    }
+    tx.commit().await?;
     Ok(())
 }
 

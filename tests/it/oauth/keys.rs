@@ -360,6 +360,16 @@ async fn each_client_has_its_tokens_signed_as_it_chose() {
 }
 
 #[tokio::test]
+async fn a_new_provider_signs_by_all_of_its_algorithms_at_once() {
+    let server = Server::with_settings(WITH_ALL).await;
+    let now = server.clock.now();
+    for algorithm in ALL {
+        let kid = server.issuer.keyring.sign_with(algorithm, now, |signer| signer.kid().unwrap().to_owned());
+        assert!(published_kids(&server).await.contains(&kid.unwrap()), "{algorithm}");
+    }
+}
+
+#[tokio::test]
 async fn a_new_algorithm_is_published_before_it_signs() {
     let server = start().await.restart_with(WITH_ALL).await;
     assert_eq!(published_kids(&server).await.len(), 4);

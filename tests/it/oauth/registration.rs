@@ -244,7 +244,8 @@ async fn what_is_wrong_is_named() {
 
 #[tokio::test]
 async fn an_algorithm_needs_a_key_that_others_know() {
-    let server = Server::with_settings(&format!("{OPEN}\nkeys.algorithms = ['RS256', 'ES256']")).await;
+    let server = Server::with_settings(OPEN).await;
+    let server = server.restart_with(&format!("{OPEN}\nkeys.algorithms = ['RS256', 'ES256']")).await;
     let further = json!({ "userinfo_signed_response_alg": "ES256" });
     try_register(&server, further.clone()).await.assert_error(400, "invalid_client_metadata");
     server.advance(TimeDelta::hours(2));

@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 
 import * as client from 'openid-client';
 
+import { authorize as visit, discover as atProvider } from './support/openid_client.mjs';
 import { Person } from './support/person.mjs';
 import { Provider } from './support/provider.mjs';
 
@@ -23,30 +24,8 @@ before(async () => {
 });
 after(() => provider?.stop());
 
-/** Discovery as `id`; loopback http is allowed and every signature is checked. */
-function discover(id, authentication) {
-  return client.discovery(new URL(provider.issuer), id, {}, authentication, {
-    execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks],
-  });
-}
-
-/** Sends the person through the hosted pages; returns the callback URL and what is needed to redeem it. */
-async function authorize(config, person, parameters = {}, decision) {
-  const pkceCodeVerifier = client.randomPKCECodeVerifier();
-  const expectedState = client.randomState();
-  const expectedNonce = client.randomNonce();
-  const url = client.buildAuthorizationUrl(config, {
-    redirect_uri: redirectUri,
-    scope: 'openid profile email',
-    code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
-    code_challenge_method: 'S256',
-    state: expectedState,
-    nonce: expectedNonce,
-    ...parameters,
-  });
-  const seen = await person.visit(url, { returnTo: redirectUri, decision });
-  return { callback: seen.url, pages: seen.pages, checks: { pkceCodeVerifier, expectedState, expectedNonce, idTokenExpected: true } };
-}
+const discover = (id, authentication) => atProvider(provider, id, authentication);
+const authorize = (config, person, parameters, decision) => visit(config, person, { redirect_uri: redirectUri, ...parameters }, { decision });
 
 async function signIn(config, person, parameters) {
   const { callback, checks } = await authorize(config, person, parameters);

@@ -86,7 +86,7 @@ export class Person {
     this.password = password;
   }
 
-  /** Opens one page, wherever it redirects to: `{ url, html, status }`, or `{ returned, url }` at `returnTo`. */
+  /** Opens one page, wherever it redirects to: `{ url, html, status }`, or `{ returned, url, form }` at `returnTo`. */
   open(url, { returnTo } = {}) {
     return this.#fetch('GET', new URL(url), undefined, returnTo);
   }
@@ -108,7 +108,8 @@ export class Person {
 
   /**
    * Opens `url` and does what the pages ask, until the browser is sent to `returnTo` (a prefix;
-   * that page itself is not fetched). Returns the URL it was sent to, and which pages were seen.
+   * that page itself is not fetched). Returns the URL it was sent to, the form if it was sent with one
+   * (`response_mode=form_post`), and which pages were seen.
    */
   async visit(url, { returnTo, decision = 'approve' }) {
     const pages = [];
@@ -116,10 +117,13 @@ export class Person {
     while (!page.returned) {
       if (pages.length > 6) throw new Error(`going in circles: ${pages.join(', ')}`);
       const forms = parseForms(page.html, page.url);
+      const answer = forms.find((form) => form.method === 'post' && returnTo !== undefined && form.action.startsWith(returnTo));
       const login = forms.find((form) => form.fields.has('password'));
       const choice = forms.flatMap((form) => form.buttons.map((button) => ({ form, button })))
         .find(({ button }) => [decision, 'confirm'].includes(button.name));
-      if (login) {
+      if (answer) {
+        page = await this.#submit(answer, undefined, page.url, returnTo);
+      } else if (login) {
         pages.push('login');
         login.fields.set('username', this.username).set('password', this.password);
         page = await this.#submit(login, login.buttons[0], page.url, returnTo);
@@ -130,7 +134,7 @@ export class Person {
         throw new Error(`nothing to fill in at ${page.url} (${page.status}): ${words(page.html).slice(0, 500)}`);
       }
     }
-    return { url: page.url, pages };
+    return { url: page.url, form: page.form, pages };
   }
 
   #submit(form, button, from, returnTo) {
@@ -144,7 +148,7 @@ export class Person {
 
   async #fetch(method, url, body, returnTo, from) {
     for (let hops = 0; hops < 10; hops++) {
-      if (returnTo !== undefined && url.href.startsWith(returnTo)) return { returned: true, url };
+      if (returnTo !== undefined && url.href.startsWith(returnTo)) return { returned: true, url, form: body };
       const headers = { accept: 'text/html', cookie: this.#jar.header(url) };
       if (method === 'POST') headers.origin = from.origin;
       const answer = await fetch(url, { method, body, headers, redirect: 'manual' });

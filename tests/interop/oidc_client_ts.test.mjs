@@ -3,14 +3,11 @@
 // in the wild.
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 
 import { launchChromium } from './support/chromium.mjs';
 import { Provider } from './support/provider.mjs';
+import { serveApplication } from './support/single_page_app.mjs';
 
 const alice = { email: 'alice@example.com', name: 'Alice Liddell', password: 'down the rabbit hole 1865' };
 
@@ -18,20 +15,6 @@ let provider;
 let application;
 let origin;
 let browser;
-
-/** Serves the one page of the application under every path, and the library. */
-async function serveApplication() {
-  const library = await readFile(fileURLToPath(new URL('../browser/oidc-client-ts.js', import.meta.resolve('oidc-client-ts'))));
-  const page = await readFile(new URL('support/app.html', import.meta.url));
-  const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url, 'http://application');
-    if (pathname === '/favicon.ico') response.writeHead(204).end();
-    else if (pathname === '/oidc-client-ts.js') response.writeHead(200, { 'content-type': 'text/javascript' }).end(library);
-    else response.writeHead(200, { 'content-type': 'text/html' }).end(page);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return server;
-}
 
 before(async () => {
   application = await serveApplication();

@@ -38,6 +38,7 @@ pub mod outbound;
 pub mod pages;
 pub mod passwords;
 pub mod random;
+pub mod relying_party;
 pub mod router;
 pub mod store;
 pub mod text;

@@ -50,6 +50,9 @@ pub(super) async fn run(command: ApiCommand, context: Context, out: Output) -> R
                 return Err(CliError::new("the identifier must be another than the issuer's"));
             }
             let scopes: BTreeMap<_, _> = scopes.into_iter().collect();
+            if let Some((scope, _)) = app.settings.scopes.added().find(|(scope, _)| scopes.contains_key(*scope)) {
+                return Err(CliError::new(format!("the scope {scope} is one of `scopes` in the settings already")));
+            }
             let clients: BTreeSet<_> = clients.into_iter().map(ClientId::new).collect();
             for client in &clients {
                 if app.store.client(client).await?.is_none() {

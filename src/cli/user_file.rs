@@ -206,7 +206,7 @@ fn person(app: &App, record: Record) -> Result<Person, CliError> {
         updated_at: record.updated_at.unwrap_or(now),
     };
     for (claim, value) in flat(&record.claims) {
-        let text = text_of(value).ok_or_else(|| CliError::new(format!("{claim} must be text")))?;
+        let text = text_of(&claim, value).ok_or_else(|| CliError::new(format!("{claim} must be text")))?;
         if !is_claim(&claim) {
             return Err(CliError::new(format!("\"{claim}\" is not a claim that can be set")));
         }
@@ -216,12 +216,15 @@ fn person(app: &App, record: Record) -> Result<Person, CliError> {
 }
 
 /// A claim as `user set` takes it: groups with commas between them.
-fn text_of(value: &Value) -> Option<String> {
+fn text_of(claim: &str, value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(flag) => Some(flag.to_string()),
-        Value::Array(texts) => texts.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map(|texts| texts.join(",")),
-        Value::Null | Value::Number(_) | Value::Object(_) => None,
+        Value::Array(groups) if claim == "groups" => {
+            let groups = groups.iter().map(|group| group.as_str().filter(|group| !group.contains(',')));
+            groups.collect::<Option<Vec<_>>>().map(|groups| groups.join(","))
+        }
+        Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
@@ -267,7 +270,7 @@ fn row(user: &User, claims: &[String], hash: Option<&str>) -> String {
     let roles = user.roles.iter().map(String::as_str).collect::<Vec<_>>().join(",");
     let flag = |flag: bool| if flag { "true" } else { "false" };
     let said: BTreeMap<String, String> =
-        flat(&user.claims).filter_map(|(claim, value)| Some((claim, text_of(value)?))).collect();
+        flat(&user.claims).filter_map(|(claim, value)| text_of(&claim, value).map(|text| (claim, text))).collect();
     let own = [user.id.as_str(), &user.email, flag(user.email_verified), user.username.as_deref().unwrap_or_default()];
     let own = own.into_iter().chain([roles.as_str(), flag(user.enabled)]).chain(hash);
     csv::line(own.chain(claims.iter().map(|claim| said.get(claim).map_or("", String::as_str))))

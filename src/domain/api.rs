@@ -69,6 +69,11 @@ impl Apis {
         self.text(scope).is_some()
     }
 
+    /// Whether the scope is one of ours: about a person, and no API's.
+    pub fn is_ours(&self, scope: &Scope) -> bool {
+        STANDARD_SCOPES.iter().any(|(name, _)| *name == scope.as_str()) || self.added.contains_key(scope)
+    }
+
     /// Every scope that can be asked for, ours first.
     pub fn all_scopes(&self) -> impl Iterator<Item = &str> {
         let standard = STANDARD_SCOPES.iter().map(|(name, _)| *name);

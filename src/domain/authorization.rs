@@ -38,6 +38,7 @@ pub struct AuthorizationRequest {
     /// Whom the app expects, as they would type it.
     pub login_hint: Option<String>,
     /// Whom the app expects, by the `sub` that it knows them by: from an ID token of ours, or from the `claims` parameter.
+    #[serde(alias = "hinted_user")]
     pub expected_sub: Option<String>,
     /// Languages that the person reads, best first.
     pub ui_locales: Vec<String>,
@@ -220,10 +221,17 @@ pub enum Decision {
     Refuse(ErrorCode, &'static str),
 }
 
+/// What is told of an essential `acr` that nobody has here.
+const UNMET_ACR: &str = "the acr that claims calls essential cannot be reached";
+
 /// Decides what happens next with a request. Called again after every page that it asked for.
 pub fn decide(request: &AuthorizationRequest, circumstances: &Circumstances<'_>) -> Decision {
     if circumstances.denied {
         return Decision::Refuse(ErrorCode::AccessDenied, "the person refused");
+    }
+    // OpenID Connect Core §5.5.1.1: before anybody gives their password for nothing.
+    if request.insists_on_the_unknown() {
+        return Decision::Refuse(ErrorCode::UnmetAuthenticationRequirements, UNMET_ACR);
     }
     let silent = request.prompt == Prompt::Nothing;
     // Initiating User Registration via OpenID Connect §4: met by whoever signs in because of it, to a new account or an old one.
@@ -235,10 +243,14 @@ pub fn decide(request: &AuthorizationRequest, circumstances: &Circumstances<'_>)
     let Some(session) = circumstances.session else {
         return if silent {
             Decision::Refuse(ErrorCode::LoginRequired, "nobody is signed in")
-        } else if circumstances.beside.is_empty() {
-            Decision::Login
-        } else {
+        } else if request
+            .expected_sub
+            .as_ref()
+            .map_or(!circumstances.beside.is_empty(), |sub| circumstances.beside.contains(sub))
+        {
             Decision::SelectAccount
+        } else {
+            Decision::Login
         };
     };
     let signed_in_since = session.auth_time >= circumstances.asked_at;
@@ -297,13 +309,6 @@ fn strengthen(
     circumstances: &Circumstances<'_>,
     session: &Session,
 ) -> Option<Decision> {
-    const UNMET: Decision = Decision::Refuse(
-        ErrorCode::UnmetAuthenticationRequirements,
-        "the acr that claims calls essential cannot be reached",
-    );
-    if request.insists_on_the_unknown() {
-        return Some(UNMET);
-    }
     if session.has_second_factor() {
         return None;
     }
@@ -322,7 +327,7 @@ fn strengthen(
                 && request.essential_acr
                 && !request.accepts_password() =>
         {
-            Some(UNMET)
+            Some(Decision::Refuse(ErrorCode::UnmetAuthenticationRequirements, UNMET_ACR))
         }
         Standing::Without { demanded } if demanded || wished && !circumstances.without_second_factor => {
             Some(if silent {

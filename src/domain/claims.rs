@@ -84,6 +84,10 @@ impl ClaimsRequest {
         let Ok(Value::Object(members)) = countersign_jose::read_object(text.as_bytes()).map(Value::Object) else {
             return Err("claims is not a JSON object, or names a member twice");
         };
+        // No database keeps it, and nobody has a claim with one.
+        if text.contains("\\u0000") || text.contains('\0') {
+            return Err("claims contains NUL");
+        }
         let section = |name: &str| match members.get(name) {
             None | Some(Value::Null) => Ok(BTreeMap::new()),
             Some(Value::Object(claims)) if claims.len() <= MAX_MEMBERS => {
@@ -99,15 +103,19 @@ impl ClaimsRequest {
         *self == Self::default()
     }
 
+    /// The scopes that would open what is asked for.
+    pub fn opened_by(&self, map: &ClaimMap) -> ScopeSet {
+        let names = self.id_token.keys().chain(self.userinfo.keys());
+        names.filter_map(|name| map.scope_of(name)?.parse().ok()).collect()
+    }
+
     /// Without the claims that nobody may give to this client: the scopes that open what is left.
     pub fn limit(&mut self, map: &ClaimMap, allowed: &ScopeSet) -> ScopeSet {
         let scope_of = |name: &str| map.scope_of(name).filter(|scope| allowed.contains(scope));
-        let mut opened = Vec::new();
         for section in [&mut self.id_token, &mut self.userinfo] {
             section.retain(|name, _| scope_of(name).is_some());
-            opened.extend(section.keys().filter_map(|name| scope_of(name)).filter_map(|scope| scope.parse().ok()));
         }
-        opened.into_iter().collect::<ScopeSet>()
+        self.opened_by(map)
     }
 }
 
@@ -443,6 +451,7 @@ mod tests {
             "{\"userinfo\":{\"a\":{\"values\":1}}}",
             "{\"userinfo\":{\"a\":{\"value\":1,\"values\":[1]}}}",
             "{\"id_token\":{},\"id_token\":{}}",
+            "{\"userinfo\":{\"email\":{\"value\":\"\\u0000\"}}}",
         ] {
             assert!(ClaimsRequest::parse(text).is_err(), "{text}");
         }

@@ -22,6 +22,12 @@ pub fn sid(client: &Client, session: &SessionId) -> Option<String> {
     }
 }
 
+/// Whether people keep their names when a registration changes so.
+pub fn keeps_names(before: &Client, after: &Client) -> bool {
+    let basis = |client: &Client| (client.metadata.subject_type == SubjectType::Pairwise).then(|| sector(client));
+    basis(before) == basis(after)
+}
+
 /// None of these can hold a line break.
 fn text(kind: &str, of: &str, what: &str) -> String {
     format!("{kind}\n{of}\n{what}")

@@ -33,7 +33,7 @@ pub fn missing_cookie(app: &App, headers: &HeaderMap, session: &SessionId) -> Op
 }
 
 /// The header that takes it away.
-pub(super) fn clear_cookie(app: &App) -> HeaderValue {
+pub fn clear_cookie(app: &App) -> HeaderValue {
     Cookie::BrowserState.clear(app)
 }
 

@@ -29,6 +29,8 @@ pub struct Visitor {
     /// From where the request comes.
     pub device: Device,
     browser: Browser,
+    /// What changes with whoever is signed in.
+    state: Option<String>,
 }
 
 #[derive(Clone)]
@@ -49,6 +51,11 @@ impl Visitor {
     pub fn binding(&self) -> Digest {
         let (Browser::Known(value) | Browser::New(value)) = &self.browser;
         Digest::of(value)
+    }
+
+    /// What the browser keeps of who is signed in: another value for everybody, and none for nobody.
+    pub fn browser_state(&self) -> Option<&str> {
+        self.state.as_deref()
     }
 
     /// Whether this browser was here before. One that was not cannot have filled in a form of ours.
@@ -79,7 +86,8 @@ where
             Some(value) if value.len() == SECRET_CHARS => Browser::Known(value.to_owned()),
             _ => Browser::New(app.random.secret().expose().to_owned()),
         };
-        Ok(Self { device: device(&app, parts), browser })
+        let state = Cookie::BrowserState.read(&app, &parts.headers).map(str::to_owned);
+        Ok(Self { device: device(&app, parts), browser, state })
     }
 }
 

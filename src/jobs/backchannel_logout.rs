@@ -1,7 +1,7 @@
 //! Back-channel logout (OpenID Connect Back-Channel Logout 1.0): the server of an app is told that a session is over.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use countersign_jose::SignError;
+use countersign_jose::{JweError, SignError};
 use countersign_types::{
     Audience, LogoutTokenClaims, TokenId,
     claims::{LOGOUT_TOKEN_TYPE, LogoutEvents},
@@ -18,6 +18,7 @@ use crate::{
         logout::BackchannelLogout,
     },
     outbound::OutboundError,
+    relying_party::{Lock, LockError},
     store::{
         StoreError,
         job::{self, Job},
@@ -43,6 +44,12 @@ enum SendError {
     /// There is no key of the client's algorithm.
     #[error("there is no key for the algorithm of the app's ID tokens")]
     NoKey,
+    /// Its keys cannot be read, or none fits.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// OpenSSL cannot encrypt.
+    #[error("the token cannot be encrypted: {0}")]
+    Encrypt(#[from] JweError),
     /// The app cannot be reached, or refuses.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
@@ -52,7 +59,7 @@ impl SendError {
     /// Whether another try is worth it.
     fn outcome(&self) -> Outcome {
         match self {
-            Self::Store(_) | Self::Sign(_) | Self::NoKey => Outcome::Failed,
+            Self::Store(_) | Self::Sign(_) | Self::NoKey | Self::Lock(_) | Self::Encrypt(_) => Outcome::Failed,
             Self::Outbound(error) => outcome(error),
         }
     }
@@ -115,7 +122,12 @@ async fn tell(app: &App, issuer: &Issuer, notice: &BackchannelLogout, now: DateT
         // Meanwhile its registration changed or went: there is nobody to tell.
         return Ok(());
     };
-    let token = logout_token(app, issuer, client, notice, now)?;
+    let signed = logout_token(app, issuer, client, notice, now)?;
+    // §2.4, §2.6: as the app's ID tokens are.
+    let token = match Lock::for_id_token(app, client).await? {
+        None => signed,
+        Some(lock) => lock.close(&signed, Some("JWT"))?,
+    };
     let form = Serializer::new(String::new()).append_pair("logout_token", &token).finish();
     let url = Url::parse(uri.as_str()).map_err(|_| OutboundError::Scheme)?;
     Ok(app.outbound.post(&url, FORM, form).await?)

@@ -10,7 +10,7 @@ use countersign_types::{Audience, ClientAuthMethod, ClientId, ErrorCode};
 use openssl::{memcmp, sha::sha256};
 use serde::Deserialize;
 
-use super::{client_keys, error::OAuthError};
+use super::error::OAuthError;
 use crate::{
     app::{App, Issuer},
     domain::{
@@ -26,6 +26,7 @@ use crate::{
         throttle::{self, Target},
     },
     passwords::HashError,
+    relying_party::keys,
 };
 
 /// `client_assertion_type` (RFC 7523 §2.2).
@@ -298,9 +299,13 @@ async fn verify_assertion(
         let secret = secret.map_err(|error| OAuthError::broken(&error))?;
         Verifier::hmac(algorithm, &secret).ok().and_then(|verifier| jwt.verify::<Assertion>(&verifier).ok())
     } else {
-        match client_keys::verify(app, client, &jwt).await {
+        match keys::verify(app, client, &jwt).await {
             Ok(verified) => verified,
-            Err(error) => return error.as_reason("the keys of this client cannot be read from its jwks_uri").map(Err),
+            Err(error) if error.is_ours() => return Err(error.into()),
+            Err(error) => {
+                tracing::info!(%error, "the keys of a client cannot be read from its jwks_uri");
+                return Ok(Err("the keys of this client cannot be read from its jwks_uri"));
+            }
         }
     };
     Ok(verified.ok_or(WRONG))

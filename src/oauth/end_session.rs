@@ -215,7 +215,7 @@ async fn go_on(
         }
         Decision::Ask => {
             let sealed = seal(app, &request);
-            let (csrf, client_name) = (csrf::token(app, visitor), request.client_name);
+            let (csrf, client_name) = (csrf::token_of_owner(app, visitor), request.client_name);
             let has_others = !accounts.beside.is_empty();
             let question = LogoutPage { frame, client_name, csrf, request: sealed, has_others };
             Ok((page(CLIENT_FORM_POLICY, &question.frame), question).into_response())
@@ -242,7 +242,7 @@ async fn confirm(
     (confirmed, form): (Confirmed, &Parameters),
 ) -> Result<Response, ErrorPage> {
     let app = &*state.app;
-    if !csrf::is_valid(app, visitor, form) {
+    if !csrf::is_of_owner(app, visitor, form) {
         return Err(ErrorPage::forged_form());
     }
     let request = open(app, form.get("request").unwrap_or_default())?;

@@ -5,10 +5,17 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use countersign_jose::JweError;
 use countersign_types::ErrorCode;
 use serde_json::json;
 
-use crate::{ephemeral::GuardError, http::form::FormError, passwords::HashError, store::StoreError};
+use crate::{
+    ephemeral::GuardError,
+    http::form::FormError,
+    passwords::HashError,
+    relying_party::{LockError, keys::KeysError},
+    store::StoreError,
+};
 
 /// An error with words for the client's developer. Never a word of the database, never a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +106,28 @@ impl From<HashError> for OAuthError {
             HashError::Busy => Self::temporarily_unavailable("the server is busy; try again", 1),
             HashError::Failed(_) => Self::broken(&error),
         }
+    }
+}
+
+impl From<KeysError> for OAuthError {
+    fn from(error: KeysError) -> Self {
+        LockError::Keys(error).into()
+    }
+}
+
+impl From<LockError> for OAuthError {
+    fn from(error: LockError) -> Self {
+        if error.is_ours() {
+            return Self::temporarily_unavailable("the client's keys cannot be fetched now; try again", 2);
+        }
+        tracing::info!(%error, "nothing can be encrypted for a client");
+        Self::invalid_request("the client registered to have this encrypted, but no key of it fits the algorithm")
+    }
+}
+
+impl From<JweError> for OAuthError {
+    fn from(error: JweError) -> Self {
+        Self::broken(&error)
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     app::{App, Issuer},
     domain::{
-        client::Client,
+        client::{Client, SubjectType},
         rate::Endpoint,
         token::{Digest, RefreshTokenState},
     },
@@ -72,7 +72,10 @@ async fn access_token(
     let Ok(Value::Object(mut answer)) = serde_json::to_value(claims) else { return Ok(None) };
     let token_type = if claims.cnf.is_some() { "DPoP" } else { "Bearer" };
     answer.insert("token_type".to_owned(), token_type.into());
-    if let Some(username) = live.person.as_ref().and_then(|person| person.user.username.clone()) {
+    // OpenID Connect Core §8.1: by it two apps could find out that they have the same person.
+    let tells_name = live.client.metadata.subject_type == SubjectType::Public;
+    if let Some(username) = live.person.as_ref().and_then(|person| person.user.username.clone()).filter(|_| tells_name)
+    {
         answer.insert("username".to_owned(), username.into());
     }
     Ok(Some(answer))

@@ -10,7 +10,7 @@ use openssl::sha::{sha256, sha384, sha512};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{error::OAuthError, lock::Lock};
+use super::error::OAuthError;
 use crate::{
     app::{App, Issuer},
     domain::{
@@ -21,6 +21,7 @@ use crate::{
         token::Secret,
         user::User,
     },
+    relying_party::Lock,
     store::{StoreError, account},
 };
 
@@ -168,7 +169,7 @@ impl Mint<'_> {
         let claims = id_token(self.issuer, order, person, beside, (self.now, expires_at));
         let signed = self.sign(order.client.id_token_algorithm(), ID_TOKEN_TYPE, &claims)?;
         match &order.lock {
-            Some(lock) => lock.close(&signed, Some("JWT")).map(Some),
+            Some(lock) => Ok(Some(lock.close(&signed, Some("JWT"))?)),
             None => Ok(Some(signed)),
         }
     }

@@ -17,7 +17,6 @@ use super::{
     entry::too_many,
     error::{OAuthError, no_store},
     issue::Mint,
-    lock::Lock,
 };
 use crate::{
     domain::{api::OPENID, client::Client, rate::Endpoint},
@@ -28,6 +27,7 @@ use crate::{
         state::AppState,
         visitor::Caller,
     },
+    relying_party::Lock,
     store::StoreError,
 };
 

@@ -103,7 +103,7 @@ impl Cache {
         outcome
     }
 
-    fn remove(&mut self, key: &Key) {
+    pub(super) fn remove(&mut self, key: &Key) {
         if let Some(entry) = self.entries.remove(key) {
             self.bytes -= entry.bytes;
         }
@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn body(bytes: usize) -> Fetched {
-        Fetched { content_type: None, body: vec![0; bytes].into() }
+        Fetched { content_type: None, body: vec![0; bytes].into(), host: None }
     }
 
     fn lasts(outcome: &Outcome, asked: Option<TimeDelta>) -> TimeDelta {

@@ -167,7 +167,10 @@ async fn read(url: &Url, mut response: Response, limit: usize) -> Result<Answer,
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { fetched: Fetched { content_type, body: body.into() }, max_age })
+    Ok(Answer {
+        fetched: Fetched { content_type, body: body.into(), host: url.host_str().map(str::to_owned) },
+        max_age,
+    })
 }
 
 /// The reason goes to the log, for the operator; whoever named the URL learns only that it did not work, since more

@@ -50,6 +50,8 @@ use crate::{
 
 /// At most this many fetches run at once.
 const CONCURRENT: usize = 16;
+/// At most this many posts.
+const CONCURRENT_POSTS: usize = 16;
 
 /// How long a fetch may take.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +78,8 @@ pub struct Fetched {
     pub content_type: Option<String>,
     /// The body, at most as long as was asked for.
     pub body: Bytes,
+    /// The host that sent it, after all redirects.
+    pub host: Option<String>,
 }
 
 /// Why a URL was not fetched. The texts may be shown to whoever named the URL: they say nothing of what a name resolves
@@ -140,6 +144,8 @@ struct Inner {
     /// One lock for each URL that is being fetched.
     flights: Mutex<HashMap<Key, Weak<tokio::sync::Mutex<()>>>>,
     permits: Semaphore,
+    /// For posts, which nobody waits for: slow ones keep nothing from those who do.
+    posts: Semaphore,
 }
 
 impl fmt::Debug for Outbound {
@@ -170,6 +176,7 @@ impl Outbound {
             cache: Mutex::default(),
             flights: Mutex::default(),
             permits: Semaphore::new(CONCURRENT),
+            posts: Semaphore::new(CONCURRENT_POSTS),
         })))
     }
 
@@ -180,7 +187,7 @@ impl Outbound {
     /// [`OutboundError`]; its text may be shown to anyone.
     pub async fn post(&self, url: &Url, content_type: &'static str, body: String) -> Result<(), OutboundError> {
         let inner = &*self.0;
-        let permit = timeout(inner.timeouts.queue, inner.permits.acquire()).await;
+        let permit = timeout(inner.timeouts.queue, inner.posts.acquire()).await;
         let Ok(Ok(_permit)) = permit else { return Err(OutboundError::Busy) };
         let client = inner.client().await?;
         let posted = timeout(inner.timeouts.total, post(client, &inner.reach, url, content_type, body)).await;
@@ -202,6 +209,18 @@ impl Outbound {
     /// # Errors
     /// [`OutboundError`]; its text may be shown to anyone.
     pub async fn get_fresh(&self, url: &Url, limit: usize, age: TimeDelta) -> Result<Fetched, OutboundError> {
+        self.get_by(url, limit, Some(age)).await
+    }
+
+    /// The same for what must be there now: what is remembered is not good once it cannot be fetched any more.
+    ///
+    /// # Errors
+    /// [`OutboundError`]; its text may be shown to anyone.
+    pub async fn get_now(&self, url: &Url, limit: usize, age: TimeDelta) -> Result<Fetched, OutboundError> {
+        let inner = &*self.0;
+        if inner.remembered(&Key::new(url, limit), Some(age)).is_none() {
+            inner.forget(&Key::new(url, limit));
+        }
         self.get_by(url, limit, Some(age)).await
     }
 
@@ -244,6 +263,10 @@ impl Inner {
             Err(error) => (Err(error), None),
         };
         lock(&self.cache).put(key, outcome, max_age, self.clock.now())
+    }
+
+    fn forget(&self, key: &Key) {
+        lock(&self.cache).remove(key);
     }
 
     fn flight(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {

@@ -38,7 +38,9 @@ pub(super) async fn held(app: &App, user: &User) -> Result<BTreeMap<ClientId, He
             since: person.created_at,
             used: None,
         });
-        of_client.scope = of_client.scope.union(&grant.scope);
+        // What it asked for by name counts as what would open it.
+        let by_name = person.claims.opened_by(&app.settings.scopes);
+        of_client.scope = of_client.scope.union(&grant.scope).union(&by_name);
         of_client.used = of_client.used.max(Some(used_at));
     }
     Ok(held)

@@ -186,6 +186,16 @@ pub async fn use_first(tx: &mut Tx, id: &ClientId, now: DateTime<Utc>) -> Result
     if marked > 0 { announce(tx, Changed::Client).await } else { Ok(()) }
 }
 
+/// Whether it knows anybody: a person allowed it something, or holds a grant to it.
+pub async fn knows_people(tx: &mut Tx, id: &ClientId) -> Result<bool, StoreError> {
+    let (knows,): (bool,) = fetch_one!(
+        tx,
+        "SELECT EXISTS (SELECT 1 FROM consent WHERE client_id = $1) OR EXISTS (SELECT 1 FROM person_grant WHERE client_id = $1)",
+        id.as_str(),
+    )?;
+    Ok(knows)
+}
+
 /// Clients that registered themselves before this time, and were never used. They stay so until this transaction ends.
 pub async fn unused(tx: &mut Tx, before: DateTime<Utc>, most: i64) -> Result<Vec<ClientId>, StoreError> {
     let rows: Vec<(String,)> = fetch_all!(

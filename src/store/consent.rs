@@ -43,6 +43,12 @@ pub async fn withdraw(tx: &mut Tx, user: &UserId, client: &ClientId) -> Result<b
     Ok(withdrawn == 1)
 }
 
+/// Forgets what everybody allowed a client.
+pub async fn forget_client(tx: &mut Tx, client: &ClientId) -> Result<(), StoreError> {
+    execute!(tx, "DELETE FROM consent WHERE client_id = $1", client.as_str())?;
+    Ok(())
+}
+
 /// Remembers a consent, beside what was allowed before.
 pub async fn grant(
     tx: &mut Tx,

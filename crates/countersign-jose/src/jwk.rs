@@ -271,7 +271,9 @@ impl Members<'_> {
 
     fn optional(&self, name: &'static str) -> Result<Option<String>, KeyError> {
         match self.text(name)? {
-            Some(text) if text.is_empty() || text.len() > MAX_TEXT_BYTES => Err(KeyError::Member(name)),
+            Some(text) if text.is_empty() || text.len() > MAX_TEXT_BYTES || text.contains(char::is_control) => {
+                Err(KeyError::Member(name))
+            }
             text => Ok(text.map(str::to_owned)),
         }
     }
@@ -284,7 +286,7 @@ impl Members<'_> {
         let operations: Option<Vec<String>> =
             operations.as_array().filter(|operations| operations.len() <= 16).and_then(|operations| {
                 let texts = operations.iter().map(|text| text.as_str());
-                texts.map(|text| text.map(str::to_owned)).collect()
+                texts.map(|text| text.filter(|text| !text.contains(char::is_control)).map(str::to_owned)).collect()
             });
         operations.map(Some).ok_or(wrong)
     }

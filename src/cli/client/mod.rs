@@ -13,6 +13,7 @@ use crate::{
         client::{Client, ClientMetadata, Registrar, SecretUse, StoredSecret},
         credential::Password,
         event::{AuditEntry, Change, Event},
+        pairwise,
     },
     jose::rotation::RotationError,
     store::{
@@ -111,8 +112,14 @@ pub(super) async fn run(command: ClientCommand, context: Context, out: Output) -
         ClientCommand::Set { id, enabled, options } => {
             let mut tx = app.store.write().await?;
             let mut changed = find_to_change(&mut tx, &id).await?;
-            let before = changed.metadata.token_endpoint_auth_method;
+            let as_it_was = changed.clone();
+            let before = as_it_was.metadata.token_endpoint_auth_method;
             options.apply(&mut changed.metadata)?;
+            if !pairwise::keeps_names(&as_it_was, &changed) && client::knows_people(&mut tx, &changed.id).await? {
+                return Err(CliError::new(
+                    "the client would know its people by another sub: its subject type and sector cannot change; add another client",
+                ));
+            }
             if SecretUse::of(before) != SecretUse::of(changed.metadata.token_endpoint_auth_method) {
                 return Err(CliError::new(
                     "the new authentication method needs another kind of secret; remove the client and add it again",
@@ -121,6 +128,8 @@ pub(super) async fn run(command: ClientCommand, context: Context, out: Output) -
             changed.enabled = enabled.unwrap_or(changed.enabled);
             options::contradiction(&changed.metadata).map_err(CliError::new)?;
             check(&app, &changed.metadata).await?;
+            // One that registered itself is looked after from now on, and not swept.
+            client::use_first(&mut tx, &changed.id, app.clock.now()).await?;
             store(&app, tx, &changed, Change::Changed).await?;
             out.print(&to_json(&changed), format!("Changed the client {id}."))
         }

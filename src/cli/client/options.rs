@@ -287,6 +287,7 @@ pub(super) fn contradiction(metadata: &ClientMetadata) -> Result<(), String> {
             Contradiction::AssertionAlgorithm => "--auth-signing-alg does not fit the client's authentication method",
             Contradiction::BoundInFrontChannel
             | Contradiction::NoEncryptionKey
+            | Contradiction::NoSector
             | Contradiction::UnsignedRequestObject
             | Contradiction::EncryptionWithoutKey
             | Contradiction::SymmetricEncryption

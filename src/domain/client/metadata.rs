@@ -268,8 +268,18 @@ impl ClientMetadata {
         if self.pkce_exempt && is_public {
             return Err(Contradiction::PublicWithoutPkce);
         }
+        if self.subject_type == SubjectType::Pairwise && self.sector_identifier_uri.is_none() && !self.has_one_host() {
+            return Err(Contradiction::NoSector);
+        }
         self.check_keys()?;
         self.check_algorithms()
+    }
+
+    /// Whether all redirect URIs are of one host, which can be the sector by itself.
+    fn has_one_host(&self) -> bool {
+        let mut hosts = self.redirect_uris.iter().map(RedirectUri::host);
+        let first = hosts.next();
+        hosts.all(|host| first.as_ref() == Some(&host))
     }
 
     fn check_keys(&self) -> Result<(), Contradiction> {
@@ -373,6 +383,9 @@ pub enum Contradiction {
     /// RFC 9700 §2.1.1.
     #[error("a client without authentication cannot go without PKCE")]
     PublicWithoutPkce,
+    /// OpenID Connect Core §8.1.
+    #[error("pairwise with redirect_uris of more than one host needs a sector_identifier_uri")]
+    NoSector,
     /// RFC 7591 §2.
     #[error("jwks and jwks_uri must not both be there")]
     TwoKeySets,

@@ -136,6 +136,11 @@ impl RedirectUri {
         Url::parse(&self.0).is_ok_and(|url| !url.scheme().starts_with("http") || is_loopback(&url))
     }
 
+    /// Its host, where it has one.
+    pub fn host(&self) -> Option<String> {
+        Url::parse(&self.0).ok()?.host_str().map(str::to_owned)
+    }
+
     /// The web origin of an http or https URI.
     pub fn origin(&self) -> Option<String> {
         let url = Url::parse(&self.0).ok()?;

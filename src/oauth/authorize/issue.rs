@@ -19,8 +19,8 @@ use crate::{
     oauth::{
         error::OAuthError,
         issue::{AccessToken, Beside, IdTokenClaims, Mint, Order},
-        lock::Lock,
     },
+    relying_party::{Lock, LockError},
     store::{StoreError, account, audit, client as clients, code, person_grant, session as sessions},
 };
 
@@ -42,6 +42,12 @@ pub(super) enum Unissued {
 impl From<StoreError> for Unissued {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<LockError> for Unissued {
+    fn from(error: LockError) -> Self {
+        Self::Token(error.into())
     }
 }
 
@@ -150,7 +156,7 @@ impl Asked<'_> {
             person: IdTokenClaims { user, client: self.client, asked: &request.claims }
                 .told(&app.settings.scopes, (!has_access_token).then_some(&request.scope)),
             lock: if request.response_type.is_answered_with_id_token() {
-                Lock::for_id_token(app, self.client, &request.scope).await?
+                Lock::for_id_token(app, self.client).await?
             } else {
                 None
             },

@@ -110,7 +110,7 @@ fn find_destination(client: Arc<Client>, parameters: &Parameters) -> Result<Dest
     Ok(Destination { client, redirect_uri, redirect_uri_sent })
 }
 
-type Checked<T> = Result<T, (ErrorCode, &'static str)>;
+pub(super) type Checked<T> = Result<T, (ErrorCode, &'static str)>;
 
 fn invalid<T>(description: &'static str) -> Checked<T> {
     Err((ErrorCode::InvalidRequest, description))
@@ -182,13 +182,14 @@ fn read(
         code_challenge: code_challenge.as_deref(),
         ..CleanRequest::default()
     };
-    let scope = machine::authorization(&clean, |asked| negotiate(asked, client, apis)).map_err(|stopped| {
-        let description = match stopped.0 {
-            ErrorCode::InvalidScope => "scope is missing, malformed, or names what this client may not ask for",
-            _ => "the request is malformed",
-        };
-        (stopped.0, description)
-    })?;
+    let scope =
+        machine::authorization(&clean, |asked| negotiate(asked, (client, response_type), apis)).map_err(|stopped| {
+            let description = match stopped.0 {
+                ErrorCode::InvalidScope => "scope is missing, malformed, or names what this client may not ask for",
+                _ => "the request is malformed",
+            };
+            (stopped.0, description)
+        })?;
     if response_type.is_answered_with_id_token() && !scope.contains(OPENID) {
         return invalid("a response_type with id_token needs the scope openid");
     }
@@ -231,6 +232,9 @@ fn claims(parameters: &Parameters) -> Checked<ClaimsRequest> {
 /// Whom the app expects, by an ID token that it got from us.
 fn hinted_sub(app: &App, issuer: &Issuer, parameters: &Parameters, client: &Client) -> Checked<Option<String>> {
     let Some(hint) = parameters.get("id_token_hint") else { return Ok(None) };
+    // One that was encrypted for the client may come back encrypted for us (OpenID Connect Core §3.1.2.1).
+    let opened = issuer.keyring.decrypt(hint).and_then(Result::ok);
+    let hint = opened.as_deref().unwrap_or(hint);
     match verify_hint(hint, &issuer.keyring, &issuer.url, app.clock.now()) {
         Ok(hint) if hint.client == client.id => Ok(Some(hint.sub)),
         Ok(_) => invalid("id_token_hint was issued to another client"),
@@ -262,6 +266,11 @@ fn response_type(parameters: &Parameters, client: &Client) -> Checked<ResponseTy
     let Ok(response_type) = ResponseType::from_words(name) else {
         return Err((ErrorCode::UnsupportedResponseType, "this response_type is not known here"));
     };
+    allowed_response_type(client, response_type).map(|()| response_type)
+}
+
+/// Whether the client registered for this answer.
+pub(super) fn allowed_response_type(client: &Client, response_type: ResponseType) -> Checked<()> {
     if !client.metadata.response_types.contains(&response_type) {
         return Err((ErrorCode::UnauthorizedClient, "the client did not register this response_type"));
     }
@@ -275,7 +284,7 @@ fn response_type(parameters: &Parameters, client: &Client) -> Checked<ResponseTy
         let description = "access tokens of this client are bound to a key; use the response_type code";
         return Err((ErrorCode::UnauthorizedClient, description));
     }
-    Ok(response_type)
+    Ok(())
 }
 
 /// OpenID Connect Core §3.2.2.1, §3.3.2.11: without it whoever holds an ID token could pass it off as the answer to a request of theirs.
@@ -361,13 +370,17 @@ fn prompt(app: &App, parameters: &Parameters) -> Checked<Prompt> {
 
 /// What of the scope can be granted. What nobody knows is ignored (OpenID Connect Core §3.1.2.1); what this client may not
 /// ask for is refused.
-fn negotiate(asked: Option<ScopeSet>, client: &Client, apis: &Apis) -> Result<ScopeSet, ErrorCode> {
+fn negotiate(
+    asked: Option<ScopeSet>,
+    (client, response_type): (&Client, ResponseType),
+    apis: &Apis,
+) -> Result<ScopeSet, ErrorCode> {
     let known = asked.ok_or(ErrorCode::InvalidScope)?.filter(|scope| apis.knows(scope));
     if !known.is_subset(&client.metadata.scope) {
         return Err(ErrorCode::InvalidScope);
     }
     // OpenID Connect Core §11: without the means to refresh, offline access is ignored.
-    let can_refresh = client.may_use(GrantType::RefreshToken);
+    let can_refresh = client.may_use(GrantType::RefreshToken) && response_type.is_answered_with_code();
     let scope = known.filter(|scope| can_refresh || scope.as_str() != OFFLINE_ACCESS);
     if scope.is_empty() { Err(ErrorCode::InvalidScope) } else { Ok(scope) }
 }

@@ -16,7 +16,7 @@ use crate::{
         client::{Client, RequestObjectAlgorithm},
     },
     http::form::Parameters,
-    oauth::client_keys,
+    relying_party::keys,
 };
 
 /// By what request objects may be signed, as discovery names it.
@@ -31,6 +31,32 @@ const REFETCH: TimeDelta = TimeDelta::seconds(5);
 
 /// What a JWT says of itself, which is no parameter.
 const OF_THE_JWT: [&str; 6] = ["iss", "aud", "exp", "nbf", "iat", "jti"];
+
+/// The parameters that are read here, each of which is one text.
+const PARAMETERS: [&str; 22] = [
+    "client_id",
+    "redirect_uri",
+    "response_type",
+    "response_mode",
+    "scope",
+    "state",
+    "nonce",
+    "prompt",
+    "max_age",
+    "display",
+    "login_hint",
+    "id_token_hint",
+    "ui_locales",
+    "acr_values",
+    "claims",
+    "claims_locales",
+    "code_challenge",
+    "code_challenge_method",
+    "dpop_jkt",
+    "request",
+    "request_uri",
+    "sub",
+];
 
 /// What is wrong with one: a code, and words for the client's developer.
 pub(super) type Wrong = (ErrorCode, &'static str);
@@ -54,7 +80,9 @@ pub(super) async fn resolve(
     client: &Client,
     sent: Parameters,
 ) -> Result<Parameters, (Parameters, Wrong)> {
-    if !sent.has("request") && !sent.has("request_uri") && !client.metadata.require_signed_request_object {
+    // One that is empty counts as absent (RFC 6749 §3.1).
+    let asks_by_object = sent.get("request").is_some() || sent.get("request_uri").is_some();
+    if !asks_by_object && !client.metadata.require_signed_request_object {
         return Ok(sent);
     }
     match unpack(app, issuer, client, &sent).await {
@@ -66,10 +94,7 @@ pub(super) async fn resolve(
 async fn unpack(app: &App, issuer: &Issuer, client: &Client, sent: &Parameters) -> Result<Parameters, Wrong> {
     let fetched;
     let object = match (sent.get("request"), sent.get("request_uri")) {
-        (None, None) if client.metadata.require_signed_request_object => {
-            return Err((ErrorCode::InvalidRequest, "this client must ask by a signed request object"));
-        }
-        (None, None) => return Err((ErrorCode::InvalidRequest, "request or request_uri is empty")),
+        (None, None) => return Err((ErrorCode::InvalidRequest, "this client must ask by a signed request object")),
         // RFC 9101 §5.
         (Some(_), Some(_)) => return Err((ErrorCode::InvalidRequest, "send request or request_uri, not both")),
         _ if sent.has_repeated() => return Err((ErrorCode::InvalidRequest, "a parameter was sent more than once")),
@@ -111,7 +136,7 @@ async fn fetch(app: &App, client: &Client, uri: &str) -> Result<String, Wrong> {
         return refused("the client did not register this request_uri");
     }
     let Ok(url) = Url::parse(uri) else { return refused("request_uri is not a URL") };
-    let fetched = match app.outbound.get_fresh(&url, MAX_JWE_BYTES, REFETCH).await {
+    let fetched = match app.outbound.get_now(&url, MAX_JWE_BYTES, REFETCH).await {
         Ok(fetched) => fetched,
         Err(error) => {
             tracing::info!(%error, "a request object cannot be fetched");
@@ -153,7 +178,7 @@ async fn read(app: &App, client: &Client, object: &str) -> Result<Object, Wrong>
     if !allowed {
         return wrong("the request object is signed by another algorithm than the client registered");
     }
-    match client_keys::verify::<Map<String, Value>>(app, client, &token).await {
+    match keys::verify::<Map<String, Value>>(app, client, &token).await {
         Ok(Some(members)) => Ok(Object::Signed(members)),
         Ok(None) => wrong("the request object is not signed by a key of the client"),
         Err(error) if error.is_ours() => {
@@ -217,9 +242,11 @@ fn plain(members: Map<String, Value>) -> Result<Parameters, Wrong> {
             Value::Number(number) => number.to_string(),
             Value::Bool(flag) => flag.to_string(),
             Value::Object(_) if name == "claims" => value.to_string(),
-            Value::Array(_) | Value::Object(_) => {
+            Value::Array(_) | Value::Object(_) if PARAMETERS.contains(&name.as_str()) => {
                 return wrong("a member of the request object is neither text nor a number");
             }
+            // What nobody knows is ignored (RFC 6749 §3.1), in whatever form.
+            Value::Array(_) | Value::Object(_) => continue,
         };
         if text.contains('\0') {
             return wrong("a member of the request object contains NUL");

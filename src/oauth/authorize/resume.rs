@@ -9,6 +9,7 @@ use countersign_types::ErrorCode;
 
 use super::{
     issue::{Asked, Unissued},
+    request::allowed_response_type,
     respond::Answer,
 };
 use crate::{
@@ -70,6 +71,13 @@ async fn try_to_go_on(
     let Some(client) = client.filter(|client| still_allows(client)) else {
         return Ok(ErrorPage::unregistered().into_response());
     };
+    if let Err((code, description)) = allowed_response_type(&client, request.response_type) {
+        return Ok(refuse(request, code, description).send(&state.issuer));
+    }
+    if !request.scope.is_subset(&client.metadata.scope) {
+        let description = "the client may not ask for this scope any more";
+        return Ok(refuse(request, ErrorCode::InvalidScope, description).send(&state.issuer));
+    }
     let accounts = session::accounts(app, headers).await?;
     let session = accounts.present;
     let (consent, second_factor) = match &session {
@@ -97,7 +105,9 @@ async fn try_to_go_on(
         now: app.clock.now(),
     };
 
-    match (decide(request, &circumstances), session) {
+    // A session that ended on our side: whoever asks by `check_session_iframe` shall see it, too.
+    let has_ended = session.is_none() && visitor.browser_state().is_some();
+    let mut response = match (decide(request, &circumstances), session) {
         (Decision::Refuse(code, description), _) => Ok(refuse(request, code, description).send(&state.issuer)),
         (Decision::Login, _) => to_page("/login", app, visitor, &interaction).await,
         (Decision::SelectAccount, _) => to_page(ACCOUNTS, app, visitor, &interaction).await,
@@ -127,7 +137,11 @@ async fn try_to_go_on(
         (Decision::SecondFactor | Decision::Enrol | Decision::Consent | Decision::Issue, None) => {
             to_page("/login", app, visitor, &interaction).await
         }
+    }?;
+    if has_ended {
+        response.headers_mut().append(header::SET_COOKIE, browser_state::clear_cookie(app));
     }
+    Ok(response)
 }
 
 fn refuse(request: &AuthorizationRequest, code: ErrorCode, description: &'static str) -> Answer {

@@ -6,6 +6,7 @@ use countersign_types::{ErrorCode, GrantId, GrantType};
 use super::TokenRequest;
 use crate::{
     domain::{
+        api::OPENID,
         client::Client,
         event::{AuditEntry, Event},
         grant::PersonGrant,
@@ -14,9 +15,9 @@ use crate::{
     oauth::{
         error::OAuthError,
         issue::{IdTokenClaims, Mint, Order, TokenResponse},
-        lock::Lock,
         machine::{self, CleanRequest, Stored},
     },
+    relying_party::Lock,
     store::{
         Tx, audit,
         code::{self, StoredCode},
@@ -154,7 +155,7 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
         nonce: code.binding.nonce.as_deref(),
         roles: code.standing.roles.clone(),
         person: IdTokenClaims::of_grant(app, client, &code.grant).await?,
-        lock: Lock::for_id_token(app, client, &scope).await?,
+        lock: if scope.contains(OPENID) { Lock::for_id_token(app, client).await? } else { None },
         confirmation: request.confirmation(),
         ends_by: Some(ends_by),
     };

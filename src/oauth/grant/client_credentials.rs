@@ -6,7 +6,6 @@ use serde_json::Map;
 use super::TokenRequest;
 use crate::{
     domain::{
-        api::STANDARD_SCOPES,
         event::{AuditEntry, Event},
         grant::{Grant, Subject},
     },
@@ -27,8 +26,7 @@ pub(in crate::oauth) async fn exchange(request: &TokenRequest<'_>) -> Result<Tok
     let apis = app.store.apis_for(&asked).await?;
 
     // Scopes of ours are about a person, and there is none.
-    let is_personal = |scope: &str| STANDARD_SCOPES.iter().any(|(name, _)| *name == scope);
-    let allowed = client.metadata.scope.filter(|scope| !is_personal(scope.as_str()) && apis.knows(scope));
+    let allowed = client.metadata.scope.filter(|scope| !apis.is_ours(scope) && apis.knows(scope));
     let negotiate = |asked: Option<ScopeSet>| match asked {
         None => Ok(allowed.clone()),
         Some(asked) if asked.is_subset(&allowed) => Ok(asked),

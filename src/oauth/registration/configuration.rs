@@ -19,8 +19,12 @@ use super::{
 use crate::{
     app::{App, Issuer},
     domain::{
-        client::{Client, SecretUse, StoredSecret, registration::keep_what_is_the_operators},
+        client::{
+            Client, SecretUse, StoredSecret,
+            registration::{Refusal, keep_what_is_the_operators},
+        },
         event::{AuditEntry, Change, Event},
+        pairwise,
         token::Digest,
     },
     http::{json::JsonObject, state::AppState, visitor::Caller},
@@ -29,7 +33,7 @@ use crate::{
         entry::too_many,
         error::{OAuthError, no_store},
     },
-    store::{Tx, audit, client},
+    store::{Tx, audit, client, consent},
 };
 
 /// What the server alone says (RFC 7592 §2.2).
@@ -143,7 +147,22 @@ async fn change(
         secret = secret_for(app, &metadata);
         client.secret = secret.as_ref().and_then(|secret| app.keep_client_secret(&client.id, new, secret.expose()));
     }
+    let before = client.clone();
     client.metadata = metadata;
+    // Everybody that it knows would be somebody else to it (OpenID Connect Core §8.1).
+    if !pairwise::keeps_names(&before, &client) && client::knows_people(&mut tx, &client.id).await? {
+        return Err(Refusal::of(
+            "subject_type",
+            "it and the sector cannot change once people have used the client, nor the host that is the sector",
+        )
+        .into());
+    }
+    // What people agreed to was another name, or another place.
+    if before.metadata.redirect_uris != client.metadata.redirect_uris
+        || before.metadata.client_name != client.metadata.client_name
+    {
+        consent::forget_client(&mut tx, &client.id).await?;
+    }
     client::update(&mut tx, &client, now).await?;
     record(&mut tx, device, &client, Change::Changed, app).await?;
     tx.commit().await?;

@@ -7,7 +7,7 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use countersign_types::ClientId;
+use countersign_types::{ClientId, GrantType};
 use serde_json::{Map, Value};
 
 use self::{
@@ -163,7 +163,9 @@ async fn read(
     let known = settings.scopes.filter(|scope| apis.knows(scope));
     let allowance = Allowance {
         scopes: before.map_or_else(|| known.clone(), |before| known.union(&before.scope)),
-        client_credentials: settings.client_credentials,
+        // What it has it may keep: an operator gave it, or the settings were others.
+        client_credentials: settings.client_credentials
+            || before.is_some_and(|before| before.grant_types.contains(&GrantType::ClientCredentials)),
         signing: &app.settings.keys.algorithms,
         assertions: &client_auth::ASSERTION_ALGORITHMS,
     };

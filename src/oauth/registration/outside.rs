@@ -9,8 +9,9 @@ use super::answer::Refused;
 use crate::{
     app::App,
     domain::client::{ClientMetadata, WebLink, registration::Refusal},
-    oauth::{client_keys, error::OAuthError},
+    oauth::error::OAuthError,
     outbound::OutboundError,
+    relying_party::keys,
 };
 
 /// The longest list of redirect URIs, in bytes.
@@ -24,7 +25,7 @@ pub(super) async fn check_outside(app: &App, metadata: &ClientMetadata) -> Resul
         check_sector(app, metadata, uri).await?;
     }
     if let Some(uri) = &metadata.jwks_uri {
-        let fetched = client_keys::fetch_to_register(app, uri).await;
+        let fetched = keys::fetch_to_register(app, uri).await;
         let keys = fetched.map_err(|error| refused("jwks_uri", error.is_ours(), &error))?;
         // What must be among them is the same as if they had been sent.
         let inline = ClientMetadata { jwks: Some(keys), jwks_uri: None, ..metadata.clone() };
@@ -38,10 +39,14 @@ async fn check_sector(app: &App, metadata: &ClientMetadata, uri: &WebLink) -> Re
     const NAME: &str = "sector_identifier_uri";
     // Registered as a link, so it is a URL.
     let url = Url::parse(uri.as_str()).map_err(|error| Refusal::of(NAME, error))?;
-    let fetched = app.outbound.get_fresh(&url, MAX_SECTOR_BYTES, AGE).await.map_err(|error| {
+    let fetched = app.outbound.get_now(&url, MAX_SECTOR_BYTES, AGE).await.map_err(|error| {
         let is_ours = matches!(error, OutboundError::Busy | OutboundError::Unavailable);
         refused(NAME, is_ours, &error)
     })?;
+    // The host of the list is the sector: one that sends us elsewhere has not written it.
+    if fetched.host.as_deref() != url.host_str() {
+        return Err(Refusal::of(NAME, "what is there leads to another host").into());
+    }
     let listed: Vec<Value> = serde_json::from_slice(&fetched.body)
         .map_err(|_| Refusal::of(NAME, "what is there is not a JSON array of redirect URIs"))?;
     let is_listed = |uri: &str| listed.iter().any(|one| one.as_str() == Some(uri));

@@ -94,7 +94,7 @@ async fn show(
     };
     let shown = AppsPage {
         navigation: Navigation { here: Place::Apps },
-        csrf: csrf::token(app, visitor),
+        csrf: csrf::token_of_owner(app, visitor),
         apps: list(app, issuer, &owner.user, &frame).await?,
         is_withdrawn,
         frame,
@@ -130,7 +130,7 @@ pub async fn post(
 
 async fn take_back(app: &App, visitor: &Visitor, headers: &HeaderMap, form: Result<Parameters, FormError>) -> Answer {
     let form = unique(form)?;
-    if !csrf::is_valid(app, visitor, &form) {
+    if !csrf::is_of_owner(app, visitor, &form) {
         return Err(ErrorPage::forged_form());
     }
     let client = form.get("withdraw").ok_or_else(|| ErrorPage::bad_request("apps-no-choice"))?;

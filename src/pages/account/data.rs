@@ -92,7 +92,7 @@ impl Request {
 fn show(app: &App, visitor: &Visitor, frame: Frame, owner: &Owner, problem: Option<Problem>) -> Response {
     let shown = DataPage {
         navigation: Navigation { here: Place::Data },
-        csrf: csrf::token(app, visitor),
+        csrf: csrf::token_of_owner(app, visitor),
         account: owner.user.email.clone(),
         problem,
         frame,
@@ -135,7 +135,7 @@ async fn take(
     form: Result<Parameters, FormError>,
 ) -> Answer {
     let form = unique(form)?;
-    if !csrf::is_valid(app, visitor, &form) {
+    if !csrf::is_of_owner(app, visitor, &form) {
         return Err(ErrorPage::forged_form());
     }
     let request = Request::parse(&form)?;

@@ -70,7 +70,7 @@ fn show(app: &App, visitor: &Visitor, frame: Frame, user: &User, shown: &Shown<'
     let form = EmailPage {
         frame,
         navigation: Navigation { here: Place::Email },
-        csrf: csrf::token(app, visitor),
+        csrf: csrf::token_of_owner(app, visitor),
         email: user.email.clone(),
         email_verified: user.email_verified,
         filled: shown.wrong.unwrap_or_default().to_owned(),
@@ -118,7 +118,7 @@ async fn ask(
     form: Result<Parameters, FormError>,
 ) -> Answer {
     let form = unique(form)?;
-    if !csrf::is_valid(app, visitor, &form) {
+    if !csrf::is_of_owner(app, visitor, &form) {
         return Err(ErrorPage::forged_form());
     }
     let user = match fresh_owner(app, headers, Place::Email).await {

@@ -86,7 +86,7 @@ fn show(
     let form = PasswordPage {
         frame,
         navigation: Navigation { here: Place::Password },
-        csrf: csrf::token(app, visitor),
+        csrf: csrf::token_of_owner(app, visitor),
         account: user.email.clone(),
         problem,
         is_saved,
@@ -135,7 +135,7 @@ async fn change(
     form: Result<Parameters, FormError>,
 ) -> Answer {
     let form = unique(form)?;
-    if !csrf::is_valid(app, visitor, &form) {
+    if !csrf::is_of_owner(app, visitor, &form) {
         return Err(ErrorPage::forged_form());
     }
     let owner = match fresh_owner(app, headers, Place::Password).await {

@@ -184,7 +184,7 @@ fn show(app: &App, visitor: &Visitor, frame: Frame, user: &User, shown: &Shown<'
     let username = form.map_or_else(|| user.username.clone(), |form| form.owned("username"));
     let page_of_fields = ProfilePage {
         navigation: Navigation { here: Place::Profile },
-        csrf: csrf::token(app, visitor),
+        csrf: csrf::token_of_owner(app, visitor),
         username: username.unwrap_or_default(),
         fields: OwnClaim::ALL.into_iter().map(|claim| Field::new(claim, &value(claim))).collect(),
         problem: if let Shown::Filled(_, problem) = shown { Some(*problem) } else { None },
@@ -231,7 +231,7 @@ async fn save(
     form: Result<Parameters, FormError>,
 ) -> Answer {
     let form = unique(form)?;
-    if !csrf::is_valid(app, visitor, &form) {
+    if !csrf::is_of_owner(app, visitor, &form) {
         return Err(ErrorPage::forged_form());
     }
     let owner = match fresh_owner(app, headers, Place::Profile).await {

@@ -100,7 +100,7 @@ async fn show(
     let session = session::present(app, headers).await?;
     Ok(match session.and_then(|session| find(app, visitor, headers, &session)) {
         Some(codes) => {
-            let (action, csrf) = (purpose.onward().by(CODES), csrf::token(app, visitor));
+            let (action, csrf) = (purpose.onward().by(CODES), csrf::token_of_owner(app, visitor));
             let shown = CodesPage { frame, action, csrf, codes };
             (page(purpose.policy(), &shown.frame), shown).into_response()
         }
@@ -128,7 +128,7 @@ async fn take(
     form: Result<Parameters, FormError>,
 ) -> Answer {
     let form = unique(form)?;
-    if !csrf::is_valid(app, visitor, &form) {
+    if !csrf::is_of_owner(app, visitor, &form) {
         return Err(ErrorPage::forged_form());
     }
     let purpose = Purpose::open(app, visitor, &unique(query)?).await?;

@@ -148,7 +148,7 @@ async fn status(app: &App, visitor: &Visitor, frame: Frame, owner: &Owner, totp:
     let status = StatusPage {
         frame,
         navigation: NAVIGATION,
-        csrf: csrf::token(app, visitor),
+        csrf: csrf::token_of_owner(app, visitor),
         since: totp.created_at,
         codes_left: recovery_code::count_unused(&mut tx, &owner.user.id).await?,
         trusted_devices: device::count_trusted(&mut tx, &owner.user.id, app.clock.now()).await?,
@@ -167,7 +167,7 @@ struct Offered<'a> {
 fn offer(app: &App, visitor: &Visitor, frame: Frame, owner: &Owner, offered: &Offered<'_>) -> Response {
     let form = SetUpPage {
         navigation: NAVIGATION,
-        csrf: csrf::token(app, visitor),
+        csrf: csrf::token_of_owner(app, visitor),
         offer: offered.offer.show(&owner.user, frame.looks()),
         is_replacement: offered.is_replacement,
         is_wrong: offered.is_wrong,
@@ -197,7 +197,7 @@ async fn take(
     form: Result<Parameters, FormError>,
 ) -> Answer {
     let form = unique(form)?;
-    if !csrf::is_valid(app, visitor, &form) {
+    if !csrf::is_of_owner(app, visitor, &form) {
         return Err(ErrorPage::forged_form());
     }
     let request = Request::parse(&form)?;

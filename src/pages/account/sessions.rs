@@ -119,7 +119,7 @@ async fn show(
     };
     let shown = SessionsPage {
         navigation: Navigation { here: Place::Sessions },
-        csrf: csrf::token(app, visitor),
+        csrf: csrf::token_of_owner(app, visitor),
         sessions: list(app, &owner, &frame).await?,
         is_ended,
         frame,
@@ -170,7 +170,7 @@ async fn end(
     form: Result<Parameters, FormError>,
 ) -> Answer {
     let form = unique(form)?;
-    if !csrf::is_valid(app, visitor, &form) {
+    if !csrf::is_of_owner(app, visitor, &form) {
         return Err(ErrorPage::forged_form());
     }
     let request = Request::parse(&form)?;

@@ -103,3 +103,15 @@ async fn a_logo_inside() {
     let path = format!("/client-logo/{}", client["client_id"].as_str().unwrap());
     assert_eq!(server.get(&path).await.status, 404);
 }
+
+/// The host of the list is the sector: by an open redirect of theirs nobody comes to know people by the names of others.
+#[tokio::test]
+async fn a_sector_that_somebody_else_wrote() {
+    let (server, site) = (Server::with_settings(OPEN).await, Site::open().await);
+    site.put("/list.json", json!([REDIRECT_URI]).to_string());
+    let elsewhere = site.url("/list.json").replace("127.0.0.1", "localhost");
+    let door = Door::that_leads_to(&elsewhere).await;
+    let reply = refused(&server, "sector_identifier_uri", &door.url()).await;
+    assert!(reply.text().contains("another host"), "{}", reply.text());
+    register(&server, json!({ "sector_identifier_uri": site.url("/list.json") })).await;
+}

@@ -289,3 +289,26 @@ async fn a_choice_for_one_account_that_is_used_for_another() {
     let asked = browser.open(&onward).await;
     assert!(asked.text().contains("Choose an account"), "Ada chose nothing for this app: {}", asked.text());
 }
+
+/// A page that was opened as one account, and sent when another had taken its place.
+#[tokio::test]
+async fn a_form_of_one_account_after_a_switch_to_another() {
+    let server = server().await;
+    let mut browser = server.browser();
+    browser.give_password(BOB).await;
+    browser.add_account(ADA).await.assert_page(200);
+    let adas = browser.open("/account/profile").await;
+    adas.assert_page(200);
+    let page = browser.open("/accounts").await;
+    browser.choose(&page, BOB).await.assert_page(200);
+    let reply = browser.submit(&adas, &[("name", "Ada Lovelace")]).await;
+    reply.assert_page(403);
+    for person in [ADA, BOB] {
+        assert!(server.user(person).await.claim("name").is_none(), "{person}");
+    }
+    // As that one again the page is good.
+    let page = browser.open("/accounts").await;
+    browser.choose(&page, ADA).await.assert_page(200);
+    browser.submit(&adas, &[("name", "Ada Lovelace")]).await.assert_page(200);
+    assert_eq!(server.user(ADA).await.claim("name"), Some("Ada Lovelace"));
+}

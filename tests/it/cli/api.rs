@@ -77,3 +77,14 @@ async fn a_running_server_sees_an_api_soon() {
     machine.run(&["api", "remove", URI]).assert_ok();
     server.soon(async || !advertised().await).await;
 }
+
+#[tokio::test]
+async fn a_scope_of_the_settings_is_no_apis() {
+    let machine = Machine::migrated().await.with("SCOPES", "{ employee = { text = 'See where you work' } }");
+    machine
+        .run(&["api", "add", URI, "--scope", "employee=Read it"])
+        .assert_fails("the scope employee is one of `scopes` in the settings already");
+    machine
+        .run(&["client", "add", "app", "--redirect-uri", "https://app.example/cb", "--scope", "employee"])
+        .assert_ok();
+}

@@ -406,3 +406,24 @@ async fn a_registration_token_is_printed_once_and_can_be_taken_back() {
         machine.run(&["client", "registration-token", option, value]).assert_misused(option);
     }
 }
+
+/// OpenID Connect Core §8.1: with another sector everybody would be somebody else to it.
+#[tokio::test]
+async fn a_client_goes_on_knowing_people_by_the_names_it_knows() {
+    let machine = Machine::migrated().await;
+    add(&machine, &[&REDIRECT[..], &["--subject-type", "pairwise"]].concat());
+    let set = |arguments: &[&str]| machine.run(&[&["client", "set", "app"], arguments].concat());
+    // As long as nobody knows it, it may change.
+    set(&["--subject-type", "public"]).assert_ok();
+    set(&["--subject-type", "pairwise"]).assert_ok();
+    machine.run(&["user", "add", "ada@example.com"]).assert_ok();
+    machine
+        .execute("INSERT INTO consent (user_id, client_id, scope, granted_at) SELECT id, 'app', 'openid', created_at FROM account")
+        .await;
+    set(&["--subject-type", "public"]).assert_fails("cannot change; add another client");
+    set(&["--redirect-uri", "https://elsewhere.example/cb"]).assert_fails("cannot change; add another client");
+    set(&["--redirect-uri", "https://app.example/another"]).assert_ok();
+    let two = ["--redirect-uri", "https://a.example/cb", "--redirect-uri", "https://b.example/cb"];
+    let added = [&["client", "add", "other", "--subject-type", "pairwise"], &two[..]].concat();
+    machine.run(&added).assert_misused("needs a sector_identifier_uri");
+}

@@ -91,6 +91,12 @@ impl Reply {
         assert!(self.text().contains("name=\"password\""), "{}", self.text());
     }
 
+    /// Asserts that the person is on their way to the sign-in.
+    #[track_caller]
+    pub fn assert_redirect_to_login(&self) {
+        assert!(self.location().starts_with("/login?"), "{}", self.location());
+    }
+
     /// Asserts that the person is asked for consent.
     #[track_caller]
     pub fn assert_consent_page(&self) {

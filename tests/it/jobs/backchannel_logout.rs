@@ -10,11 +10,13 @@ use countersign::{
     login::{self, session::end_everything},
     store::job::{self, JobKind},
 };
-use countersign_jose::{JwkSet, Unverified};
+use countersign_jose::{JwkSet, KeyManagement, Unverified, decrypt};
 use countersign_types::{ClientAuthMethod, ClientId, GrantType, LogoutTokenClaims};
 use serde_json::{Value, json};
 
-use crate::harness::{Browser, ISSUER, Log, PASSWORD, RelyingParty, Server, claims, confidential, jose_header};
+use crate::harness::{
+    Browser, EncryptionPair, ISSUER, Log, PASSWORD, RelyingParty, Server, claims, confidential, jose_header,
+};
 
 const ADA: &str = "ada@example.com";
 const EVE: &str = "eve@example.com";
@@ -456,4 +458,29 @@ async fn an_app_with_names_of_its_own_hears_those() {
         assert_eq!((&to(client)["sub"], &to(client)["sid"]), (&id_token["sub"], &id_token["sid"]), "{client}");
     }
     assert_ne!(own["sid"], common["sid"]);
+}
+
+#[tokio::test]
+async fn an_app_whose_id_tokens_are_encrypted_gets_its_logout_token_so_too() {
+    let (server, party) = start().await;
+    let pair = EncryptionPair::for_algorithm(KeyManagement::EcdhEs);
+    let app = confidential(ClientAuthMethod::ClientSecretBasic, |app| {
+        app.backchannel_logout_uri = Some(party.uri("/sealed").parse().unwrap());
+        app.jwks = Some(pair.jwks());
+        app.id_token_encrypted_response_alg = Some(KeyManagement::EcdhEs);
+        app.complete();
+    });
+    server.add_client("sealed", app).await;
+    let mut browser = server.browser();
+    let code = browser.code("sealed", ADA, "openid").await;
+    assert_eq!(server.exchange("sealed", &code).await.status, 200);
+    sign_out(&mut browser).await;
+    server.deliver_mails().await;
+    let token = party.posted().remove(0).logout_token();
+    assert_eq!(jose_header(&token)["cty"], "JWT");
+    let signed = String::from_utf8(decrypt(&token, &pair.decryption_key()).unwrap()).unwrap();
+    assert_eq!(
+        (jose_header(&signed)["typ"].as_str(), claims(&signed)["aud"].as_str()),
+        (Some("logout+jwt"), Some("sealed"))
+    );
 }

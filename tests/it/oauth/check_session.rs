@@ -156,3 +156,15 @@ async fn the_document_may_be_framed_by_anybody_and_runs_its_one_script() {
     let production = prepare(Server::production().await).await;
     assert!(production.get("/check_session").await.text().contains("data-cookie=\"__Host-countersign_state\""));
 }
+
+#[tokio::test]
+async fn a_session_that_ended_elsewhere_is_seen_as_soon_as_the_browser_comes_by() {
+    let server = start().await;
+    let mut browser = server.browser();
+    let state = session_state(&browser.answer("app", ADA, &[]).await);
+    assert_eq!(check(&browser, "app", &state), "unchanged");
+    let ada = server.user(ADA).await;
+    server.disable_user(&ada).await;
+    browser.authorize("app", &[("prompt", "none")]).await.assert_refused("login_required");
+    assert_eq!(check(&browser, "app", &state), "changed");
+}

@@ -5,7 +5,7 @@ use countersign_jose::{Algorithm, PrivateKey};
 use countersign_types::{ClientAuthMethod, GrantType};
 use serde_json::{Value, json};
 
-use crate::harness::{ISSUER, Reply, Server, Site, confidential};
+use crate::harness::{ISSUER, Reply, Server, Site, b64, confidential};
 
 /// A service that publishes its keys on a site of its own.
 struct Service {
@@ -31,18 +31,32 @@ impl Service {
     }
 
     async fn present(&self, key: &PrivateKey) -> Reply {
-        let claims = json!({
+        let assertion = key.signer().unwrap().sign("JWT", &self.claims()).unwrap();
+        self.send(&assertion).await
+    }
+
+    /// The same without the name of the key.
+    async fn present_nameless(&self, key: &PrivateKey) -> Reply {
+        let input = format!("{}.{}", b64(r#"{"alg":"ES256"}"#), b64(self.claims().to_string()));
+        let signature = key.signer().unwrap().sign_detached(input.as_bytes()).unwrap();
+        self.send(&format!("{input}.{}", b64(signature))).await
+    }
+
+    fn claims(&self) -> Value {
+        json!({
             "iss": "service",
             "sub": "service",
             "aud": ISSUER,
             "exp": self.server.clock.now().timestamp() + 60,
             "jti": self.server.app.random.id(),
-        });
-        let assertion = key.signer().unwrap().sign("JWT", &claims).unwrap();
+        })
+    }
+
+    async fn send(&self, assertion: &str) -> Reply {
         let form = [
             ("grant_type", "client_credentials"),
             ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-            ("client_assertion", &*assertion),
+            ("client_assertion", assertion),
         ];
         self.server.post("/token", &[], &form).await
     }
@@ -116,4 +130,21 @@ async fn without_keys_nobody_is_who_they_say() {
     service.present(&key).await.assert_error(401, "invalid_client");
     service.server.advance(TimeDelta::seconds(60));
     assert_eq!(service.present(&key).await.status, 200);
+}
+
+/// With a single key there need be no `kid` (OpenID Connect Core §10.1).
+#[tokio::test]
+async fn a_single_key_without_a_name_may_be_replaced() {
+    let (service, first, second) = (Service::start().await, key(), key());
+    let nameless = |key: &PrivateKey| {
+        let mut jwk = key.public_jwk().to_value();
+        jwk.as_object_mut().unwrap().remove("kid");
+        service.site.put("/jwks.json", json!({ "keys": [jwk] }).to_string());
+    };
+    nameless(&first);
+    assert_eq!(service.present_nameless(&first).await.status, 200);
+    nameless(&second);
+    service.server.advance(TimeDelta::seconds(6));
+    assert_eq!(service.present_nameless(&second).await.status, 200);
+    assert_eq!(service.present_nameless(&first).await.status, 401);
 }

@@ -28,7 +28,7 @@ async fn start() -> Server {
         client.sector_identifier_uri = Some("https://stranger.example/sector.json".parse().unwrap());
     })
     .await;
-    server.add_user(ADA, None).await;
+    server.add_user(ADA, Some("ada")).await;
     server
 }
 
@@ -52,6 +52,12 @@ async fn names(server: &Server, client: &str) -> (String, String) {
     ];
     for claims in &seen {
         assert_eq!((&claims["sub"], &claims["sid"]), (&id_token["sub"], &id_token["sid"]), "{claims}");
+    }
+    if client != "public" {
+        assert!(
+            seen.iter().all(|claims| claims.get("username").is_none()),
+            "by it the person would be known: {seen:?}"
+        );
     }
     let userinfo = server.userinfo(&text(&refreshed["access_token"])).await.json();
     assert_eq!(userinfo["sub"], id_token["sub"]);

@@ -702,3 +702,36 @@ async fn people_are_warned_of_clients_that_nobody_checked() {
     assert!(page.contains("selbst eingetragen") && page.contains("Die App"), "{page}");
     assert!(!consent("app", "en").await.contains("registered itself"));
 }
+
+#[tokio::test]
+async fn whoever_agreed_to_a_client_is_asked_again_when_it_becomes_another() {
+    let server = Server::with_settings(OPEN).await;
+    let client = register(&server, json!({})).await;
+    assert_eq!(sign_in(&server, &client).await.status, 200);
+    let consents = async || server.count("consent").await;
+    assert_eq!(consents().await, 1);
+    let mut body = as_it_is(&client);
+    body["contacts"] = json!(["ops@app.example"]);
+    assert_eq!(manage(&server, Method::PUT, &client, &body).await.status, 200);
+    assert_eq!(consents().await, 1, "nothing that concerns people changed");
+    body["redirect_uris"] = json!([REDIRECT_URI, "https://elsewhere.example/cb"]);
+    assert_eq!(manage(&server, Method::PUT, &client, &body).await.status, 200);
+    assert_eq!(consents().await, 0);
+}
+
+#[tokio::test]
+async fn a_client_cannot_change_by_what_names_it_knows_people() {
+    let server = Server::with_settings(OPEN).await;
+    let client = register(&server, json!({ "subject_type": "pairwise" })).await;
+    assert_eq!(sign_in(&server, &client).await.status, 200);
+    for (member, value) in
+        [("subject_type", json!("public")), ("redirect_uris", json!(["https://elsewhere.example/cb"]))]
+    {
+        let mut body = as_it_is(&client);
+        body[member] = value;
+        manage(&server, Method::PUT, &client, &body).await.assert_error(400, "invalid_client_metadata");
+    }
+    let mut body = as_it_is(&client);
+    body["redirect_uris"] = json!(["https://app.example/another"]);
+    assert_eq!(manage(&server, Method::PUT, &client, &body).await.status, 200, "of the same host");
+}

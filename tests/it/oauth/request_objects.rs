@@ -175,6 +175,11 @@ async fn what_is_wrong_with_an_object_is_told() {
     ] {
         signing.ask(&signing.sign(&members), &[]).await.assert_code();
     }
+    // What nobody knows is ignored, whatever it looks like.
+    for members in [with("authorization_details", json!([{ "type": "x" }])), with("registration", json!({ "a": [1] }))]
+    {
+        signing.ask(&signing.sign(&members), &[]).await.assert_code();
+    }
     // What is wrong with what it asks for is told as ever.
     assert_eq!(signing.refusal(&with("max_age", "soon")).await, "invalid_request");
     assert_eq!(signing.refusal(&with("response_type", "none")).await, "unsupported_response_type");
@@ -263,7 +268,8 @@ async fn both_ways_at_once_or_twice_are_refused() {
     signing.ask(&object, &both).await.assert_refused("invalid_request");
     let twice = [&outside[..], &[("request", object.as_str())]].concat();
     signing.ask(&object, &twice).await.assert_refused("invalid_request");
-    signing.ask("", &outside).await.assert_refused("invalid_request");
+    // One that is empty is none (RFC 6749 §3.1).
+    signing.server.get(&(authorize_path("app", &[]) + "&request=&request_uri=")).await.assert_redirect_to_login();
 }
 
 /// A client whose objects are behind these paths of a site of its own.
@@ -287,6 +293,11 @@ async fn an_object_is_fetched_from_a_registered_uri() {
     site.put("/object", signing.sign(&with("state", "another")));
     signing.server.advance(TimeDelta::seconds(6));
     assert_eq!(by_uri(&site.url("/object")).await.redirect_query()["state"], "another");
+    // What was taken away counts no more.
+    site.remove("/object");
+    signing.server.advance(TimeDelta::seconds(6));
+    by_uri(&site.url("/object")).await.assert_refused("invalid_request_uri");
+    signing.server.advance(TimeDelta::minutes(2));
     // By a fragment the client says what is meant.
     let hash = |state: &str| URL_SAFE_NO_PAD.encode(sha256(state.as_bytes()));
     let object = signing.sign(&with("state", "third"));

@@ -280,3 +280,26 @@ async fn a_form_carries_tokens_as_well() {
         assert!(names.contains(&name), "{names:?}");
     }
 }
+
+#[tokio::test]
+async fn offline_access_is_ignored_where_there_is_no_code() {
+    let server = start().await;
+    let asked = [("scope", "openid offline_access"), ("prompt", "consent")];
+    let answer = ask(&server, "id_token token", &asked).await.redirect_fragment();
+    assert_eq!(answer["scope"], "openid");
+    let answer = ask(&server, "code token", &asked).await.redirect_fragment();
+    assert_eq!(answer["scope"], "offline_access openid");
+}
+
+#[tokio::test]
+async fn what_a_client_may_no_longer_ask_for_it_does_not_get_at_the_end_of_a_sign_in() {
+    let server = start().await;
+    let mut browser = server.browser();
+    let page = browser.authorize("app", &[("response_type", "id_token token"), ("scope", SCOPE)]).await;
+    let mut client =
+        (*server.app.store.client(&countersign_types::ClientId::new("app")).await.unwrap().unwrap()).clone();
+    client.metadata.grant_types.remove(&GrantType::Implicit);
+    server.update_client(&client).await;
+    let refused = browser.log_in(&page, ADA).await.redirect_fragment();
+    assert_eq!(refused["error"], "unauthorized_client");
+}

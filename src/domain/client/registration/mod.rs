@@ -8,9 +8,8 @@ use std::{collections::BTreeSet, fmt::Display};
 use countersign_jose::{Algorithm, JwkSet};
 use countersign_types::{ClientAuthMethod, ClientId, ErrorCode, GrantType, ResponseType, ScopeSet};
 use serde_json::{Map, Value, json};
-use url::Url;
 
-use super::{ApplicationType, ClientMetadata, Contradiction, RedirectUri, SubjectType, WebLink};
+use super::{ApplicationType, ClientMetadata, Contradiction, RedirectUri, WebLink};
 use crate::domain::api::STANDARD_SCOPES;
 
 mod members;
@@ -101,7 +100,8 @@ pub fn read(members: &Map<String, Value>, id: &ClientId, allowance: &Allowance<'
 
 /// What the operator had set stays when the client replaces the rest (RFC 7592 §2.2).
 pub fn keep_what_is_the_operators(metadata: &mut ClientMetadata, before: &ClientMetadata) {
-    metadata.first_party = before.first_party;
+    // The operator trusted it with the addresses that it had: other ones are for people to agree to.
+    metadata.first_party = before.first_party && metadata.redirect_uris == before.redirect_uris;
     metadata.pkce_exempt = before.pkce_exempt && metadata.token_endpoint_auth_method != ClientAuthMethod::None;
     metadata.origins.clone_from(&before.origins);
     metadata.access_token_signed_response_alg = before.access_token_signed_response_alg;
@@ -237,7 +237,7 @@ fn read_for_people(members: &Members<'_>, metadata: &mut ClientMetadata, id: &Cl
     metadata.software_version = members.plain_text("software_version")?.map(str::to_owned);
     let name = members.plain_text("client_name")?.map(str::to_owned);
     // RFC 7591 §2: without a name people are shown what there is. Where the answers go is at least true.
-    let host = || metadata.redirect_uris.first().and_then(host);
+    let host = || metadata.redirect_uris.first().and_then(RedirectUri::host);
     metadata.client_name = name.or_else(host).unwrap_or_else(|| id.to_string());
 
     for (member, tag) in members.tagged(&TRANSLATABLE) {
@@ -275,16 +275,6 @@ fn check(metadata: &ClientMetadata) -> Result<(), Refusal> {
     for uri in &metadata.redirect_uris {
         check_redirect_uri(metadata, uri)?;
     }
-    // OpenID Connect Core §8.1: of several hosts none can be the sector by itself.
-    let mut hosts = metadata.redirect_uris.iter().map(host);
-    let first = hosts.next();
-    let is_one = hosts.all(|host| first.as_ref() == Some(&host));
-    if metadata.subject_type == SubjectType::Pairwise && metadata.sector_identifier_uri.is_none() && !is_one {
-        return Err(Refusal::of(
-            "subject_type",
-            "pairwise with redirect_uris of more than one host needs a sector_identifier_uri",
-        ));
-    }
     Ok(())
 }
 
@@ -304,10 +294,6 @@ fn check_redirect_uri(metadata: &ClientMetadata, uri: &RedirectUri) -> Result<()
         ApplicationType::Web | ApplicationType::Native => return Ok(()),
     };
     Err(Refusal::of_redirect_uri(problem))
-}
-
-fn host(uri: &RedirectUri) -> Option<String> {
-    Url::parse(uri.as_str()).ok()?.host_str().map(str::to_owned)
 }
 
 /// In shape: RFC 5646 §2.1.

@@ -3,7 +3,7 @@
 use countersign_jose::{KeyManagement, PrivateKey};
 
 use super::*;
-use crate::domain::client::RequestObjectAlgorithm;
+use crate::domain::client::{RequestObjectAlgorithm, SubjectType};
 
 const CALLBACK: &str = "https://app.example/cb";
 

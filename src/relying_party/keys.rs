@@ -12,7 +12,6 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
-use super::error::OAuthError;
 use crate::{
     app::App,
     domain::client::{Client, WebLink},
@@ -24,7 +23,7 @@ const REFETCH: TimeDelta = TimeDelta::seconds(5);
 
 /// Why the keys of a client are not known. The texts may be shown to anyone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum KeysError {
+pub enum KeysError {
     /// There is nothing where the client says that they are.
     #[error("{0}")]
     Fetch(#[from] OutboundError),
@@ -38,21 +37,8 @@ pub(super) enum KeysError {
 
 impl KeysError {
     /// Whether it is our trouble, and says nothing of the client's keys.
-    pub(super) fn is_ours(&self) -> bool {
+    pub fn is_ours(&self) -> bool {
         matches!(self, Self::Fetch(OutboundError::Busy | OutboundError::Unavailable))
-    }
-
-    /// What the request comes to whose answer needs the keys: `blame`, which says that it is for the client to mend, unless it is not.
-    ///
-    /// # Errors
-    ///
-    /// The request can be sent again.
-    pub(super) fn as_reason<T>(&self, blame: T) -> Result<T, OAuthError> {
-        if self.is_ours() {
-            return Err(OAuthError::temporarily_unavailable("the client's keys cannot be fetched now; try again", 2));
-        }
-        tracing::info!(error = %self, "the keys of a client cannot be read from its jwks_uri");
-        Ok(blame)
     }
 }
 
@@ -61,7 +47,7 @@ impl KeysError {
 /// # Errors
 ///
 /// [`KeysError`], if there is a `jwks_uri` and no set of keys behind it.
-pub(super) async fn client_keys<'a>(app: &App, client: &'a Client) -> Result<Cow<'a, JwkSet>, KeysError> {
+pub async fn client_keys<'a>(app: &App, client: &'a Client) -> Result<Cow<'a, JwkSet>, KeysError> {
     match (&client.metadata.jwks, &client.metadata.jwks_uri) {
         (Some(jwks), _) => Ok(Cow::Borrowed(jwks)),
         (None, Some(uri)) => read(&app.outbound.get(&address(uri)?, MAX_JWK_SET_BYTES).await?.body).map(Cow::Owned),
@@ -74,7 +60,7 @@ pub(super) async fn client_keys<'a>(app: &App, client: &'a Client) -> Result<Cow
 /// # Errors
 ///
 /// Those of [`client_keys`].
-pub(super) async fn client_keys_for_kid<'a>(
+pub async fn client_keys_for_kid<'a>(
     app: &App,
     client: &'a Client,
     kid: Option<&str>,
@@ -82,12 +68,13 @@ pub(super) async fn client_keys_for_kid<'a>(
     let known = client_keys(app, client).await?;
     let is_known = |kid| known.keys().iter().any(|key| key.kid() == Some(kid));
     match (kid, &client.metadata.jwks, &client.metadata.jwks_uri) {
-        (Some(kid), None, Some(uri)) if !is_known(kid) => {
-            let fetched = app.outbound.get_fresh(&address(uri)?, MAX_JWK_SET_BYTES, REFETCH).await?;
-            read(&fetched.body).map(Cow::Owned)
-        }
+        (Some(kid), None, Some(uri)) if !is_known(kid) => refetched(app, uri).await.map(Cow::Owned),
         _ => Ok(known),
     }
+}
+
+async fn refetched(app: &App, uri: &WebLink) -> Result<JwkSet, KeysError> {
+    read(&app.outbound.get_fresh(&address(uri)?, MAX_JWK_SET_BYTES, REFETCH).await?.body)
 }
 
 /// The claims of a token that is signed with a key of this client; `None` if it is not. Which algorithms will do is for the caller to say,
@@ -96,19 +83,30 @@ pub(super) async fn client_keys_for_kid<'a>(
 /// # Errors
 ///
 /// Those of [`client_keys`].
-pub(super) async fn verify<C: DeserializeOwned>(
+pub async fn verify<C: DeserializeOwned>(
     app: &App,
     client: &Client,
     token: &Unverified<'_>,
 ) -> Result<Option<C>, KeysError> {
-    let algorithm = token.algorithm();
     let keys = client_keys_for_kid(app, client, token.kid()).await?;
+    let verified = verify_by(&keys, token);
+    match (&client.metadata.jwks, &client.metadata.jwks_uri) {
+        // OpenID Connect Core §10.1: with a single key there need be no `kid`, so it may have been replaced.
+        (None, Some(uri)) if verified.is_none() && token.kid().is_none() => {
+            Ok(verify_by(&refetched(app, uri).await?, token))
+        }
+        _ => Ok(verified),
+    }
+}
+
+fn verify_by<C: DeserializeOwned>(keys: &JwkSet, token: &Unverified<'_>) -> Option<C> {
+    let algorithm = token.algorithm();
     let is_meant = |key: &&PublicJwk| match (token.kid(), key.kid()) {
         (Some(asked), Some(own)) => asked == own,
         _ => true,
     };
     let fitting = keys.signature_keys().filter(|key| key.supports(algorithm)).filter(is_meant);
-    Ok(fitting.filter_map(|key| key.verifier(algorithm).ok()).find_map(|verifier| token.verify(&verifier).ok()))
+    fitting.filter_map(|key| key.verifier(algorithm).ok()).find_map(|verifier| token.verify(&verifier).ok())
 }
 
 /// The keys behind a `jwks_uri` as it is registered: a wrong one fails the whole set, so that its owner learns of it.
@@ -116,9 +114,9 @@ pub(super) async fn verify<C: DeserializeOwned>(
 /// # Errors
 ///
 /// [`KeysError`], in words for that owner.
-pub(super) async fn fetch_to_register(app: &App, uri: &WebLink) -> Result<JwkSet, KeysError> {
+pub async fn fetch_to_register(app: &App, uri: &WebLink) -> Result<JwkSet, KeysError> {
     // What is remembered may be older than the mistake that was corrected just now.
-    let fetched = app.outbound.get_fresh(&address(uri)?, MAX_JWK_SET_BYTES, REFETCH).await?;
+    let fetched = app.outbound.get_now(&address(uri)?, MAX_JWK_SET_BYTES, REFETCH).await?;
     Ok(JwkSet::parse(&parse(&fetched.body)?)?)
 }
 

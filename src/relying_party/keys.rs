@@ -1,7 +1,7 @@
 //! The public keys of a client: as it registered them, or from where it publishes them.
 //!
 //! What is fetched is remembered by [`Outbound`](crate::outbound::Outbound), for an hour or as its server says. A key that is not among
-//! it may be new (OpenID Connect Core §10.1.1), so it is then fetched again, at most once in [`REFETCH`]: whoever invents names of keys
+//! it may be new (OpenID Connect Core §10.1.1), so it is then fetched again, at most once in five seconds: whoever invents names of keys
 //! cannot make us hammer a client.
 
 use std::borrow::Cow;

@@ -1,16 +1,16 @@
 //! What a client registers, and which of it goes together.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    str::FromStr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_jose::{Algorithm, ContentEncryption, JwkSet, KeyManagement, UnknownAlgorithm};
+use countersign_jose::{Algorithm, ContentEncryption, JwkSet, KeyManagement};
 use countersign_types::{ClientAuthMethod, GrantType, ResponseType, Scope, ScopeSet};
 use serde::{Deserialize, Serialize};
 
-use super::uri::{LogoutUri, RedirectUri, RequestUri, WebLink, WebOrigin};
+use super::{
+    choice::{ApplicationType, RequestObjectAlgorithm, SubjectType},
+    contradiction::Contradiction,
+    uri::{LogoutUri, RedirectUri, RequestUri, WebLink, WebOrigin},
+};
 
 /// What a client may ask for that was not told more.
 const DEFAULT_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
@@ -354,181 +354,5 @@ impl ClientMetadata {
             return Err(Contradiction::SymmetricSignature);
         }
         Ok(())
-    }
-}
-
-/// What does not go together in a registration, in the names of RFC 7591.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Contradiction {
-    /// Nothing could ever be asked for.
-    #[error("grant_types is empty, so the client could do nothing")]
-    NoGrant,
-    /// Nothing could ever be answered.
-    #[error("a client that signs people in needs redirect_uris")]
-    NoRedirectUri,
-    /// No request could ever be right.
-    #[error("a client that signs people in needs response_types")]
-    NoResponseType,
-    /// OpenID Connect Registration §2, `grant_types`.
-    #[error("a response type with a code needs the grant type authorization_code")]
-    NoCodeGrant,
-    /// Nobody proves anything at the authorization endpoint.
-    #[error(
-        "access tokens from the authorization endpoint cannot be bound to a key; drop dpop_bound_access_tokens or the response types with token"
-    )]
-    BoundInFrontChannel,
-    /// RFC 6749 §4.4.
-    #[error("a client without authentication cannot use the grant type client_credentials")]
-    PublicOnItsOwn,
-    /// RFC 9700 §2.1.1.
-    #[error("a client without authentication cannot go without PKCE")]
-    PublicWithoutPkce,
-    /// OpenID Connect Core §8.1.
-    #[error("pairwise with redirect_uris of more than one host needs a sector_identifier_uri")]
-    NoSector,
-    /// RFC 7591 §2.
-    #[error("jwks and jwks_uri must not both be there")]
-    TwoKeySets,
-    /// Nothing could ever be verified.
-    #[error("private_key_jwt needs the client's public keys, as jwks or jwks_uri")]
-    NoKeys,
-    /// The same.
-    #[error("jwks has no key that can verify a signature")]
-    NoSignatureKey,
-    /// The same.
-    #[error("signed request objects need the client's public keys, as jwks or jwks_uri")]
-    NoRequestObjectKey,
-    /// Nothing could ever be encrypted.
-    #[error("encrypted answers need a public key that fits the algorithm, in jwks or behind jwks_uri")]
-    NoEncryptionKey,
-    /// RFC 7523.
-    #[error("token_endpoint_auth_signing_alg does not fit token_endpoint_auth_method")]
-    AssertionAlgorithm,
-    /// RFC 9101 §10.5.
-    #[error("request_object_signing_alg is none, but require_signed_request_object is true")]
-    UnsignedRequestObject,
-    /// OpenID Connect Registration §2.
-    #[error("an encryption method (_enc) needs the algorithm (_alg) beside it")]
-    EncryptionWithoutKey,
-    /// Secrets are kept as digests, so nothing can be encrypted by them.
-    #[error("keys for encryption are RSA-OAEP-256, ECDH-ES or ECDH-ES+A256KW")]
-    SymmetricEncryption,
-    /// The same.
-    #[error("tokens, userinfo and request objects are signed by RS256, PS256, ES256 or EdDSA")]
-    SymmetricSignature,
-}
-
-/// Where a client runs (OpenID Connect Registration §2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ApplicationType {
-    /// On a web server, or in a page from one.
-    #[default]
-    Web,
-    /// On the person's own machine.
-    Native,
-}
-
-impl ApplicationType {
-    /// Both, the default first.
-    pub const ALL: [Self; 2] = [Self::Web, Self::Native];
-
-    /// The registered name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Web => "web",
-            Self::Native => "native",
-        }
-    }
-}
-
-impl FromStr for ApplicationType {
-    type Err = &'static str;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|one| one.as_str() == name).ok_or("an application type is web or native")
-    }
-}
-
-/// By what `sub` a client knows people (OpenID Connect Core §8).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SubjectType {
-    /// By the same as all other clients.
-    #[default]
-    Public,
-    /// By one that clients of other sectors do not know.
-    Pairwise,
-}
-
-impl SubjectType {
-    /// Both, the default first.
-    pub const ALL: [Self; 2] = [Self::Public, Self::Pairwise];
-
-    /// The registered name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Pairwise => "pairwise",
-        }
-    }
-}
-
-impl FromStr for SubjectType {
-    type Err = &'static str;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|one| one.as_str() == name).ok_or("a subject type is public or pairwise")
-    }
-}
-
-/// How a client signs its request objects (OpenID Connect Registration §2, `request_object_signing_alg`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum RequestObjectAlgorithm {
-    /// Not at all.
-    None,
-    /// By this algorithm alone.
-    Signed(Algorithm),
-}
-
-impl RequestObjectAlgorithm {
-    /// The algorithm, if there is one.
-    pub fn signature(self) -> Option<Algorithm> {
-        match self {
-            Self::None => None,
-            Self::Signed(algorithm) => Some(algorithm),
-        }
-    }
-}
-
-impl FromStr for RequestObjectAlgorithm {
-    type Err = UnknownAlgorithm;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        if name == "none" { Ok(Self::None) } else { name.parse().map(Self::Signed) }
-    }
-}
-
-impl TryFrom<String> for RequestObjectAlgorithm {
-    type Error = UnknownAlgorithm;
-
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        name.parse()
-    }
-}
-
-impl From<RequestObjectAlgorithm> for String {
-    fn from(algorithm: RequestObjectAlgorithm) -> Self {
-        algorithm.to_string()
-    }
-}
-
-impl fmt::Display for RequestObjectAlgorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("none"),
-            Self::Signed(algorithm) => algorithm.fmt(f),
-        }
     }
 }

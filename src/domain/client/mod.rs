@@ -1,5 +1,7 @@
 //! Relying parties: what an app registered, and what it may therefore ask for.
 
+mod choice;
+mod contradiction;
 mod metadata;
 pub mod registration;
 mod uri;
@@ -11,7 +13,9 @@ use countersign_jose::Algorithm;
 use countersign_types::{ClientAuthMethod, ClientId, GrantType};
 
 pub use self::{
-    metadata::{ApplicationType, ClientMetadata, Contradiction, RequestObjectAlgorithm, SubjectType},
+    choice::{ApplicationType, RequestObjectAlgorithm, SubjectType},
+    contradiction::Contradiction,
+    metadata::ClientMetadata,
     uri::{LogoutUri, RedirectUri, RequestUri, UriError, WebLink, WebOrigin, is_loopback_origin},
 };
 

@@ -21,7 +21,8 @@ pub fn jwk_set(input: &[u8]) -> bool {
     }
     let usable = JwkSet::parse_usable(&json);
     if let Ok(set) = &set {
-        assert_eq!(usable.as_ref(), Ok(set), "whoever skips what is wrong skips nothing else");
+        let for_signatures: JwkSet = set.signature_keys().cloned().collect();
+        assert_eq!(usable.as_ref(), Ok(&for_signatures), "whoever skips what is wrong skips nothing else");
     }
     usable.iter().flat_map(JwkSet::keys).for_each(use_key);
     let keys = set.as_ref().map_or(&[][..], JwkSet::keys).iter().chain(single.as_ref().ok());

@@ -140,7 +140,8 @@ struct ErrorWords {
     advice: Option<String>,
 }
 
-/// Puts an [`ErrorPage`], a [`FormPost`] or a page after a sign-out into words. It stands around the handlers, so that none of them needs to know who reads.
+/// Puts an [`ErrorPage`], a [`FormPost`] or a page after a sign-out into words. It stands around the handlers, so that none of them
+/// needs to know who reads.
 pub async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let mut response = next.run(Request::from_parts(parts.clone(), body)).await;

@@ -33,7 +33,7 @@ const REFETCH: TimeDelta = TimeDelta::seconds(5);
 const OF_THE_JWT: [&str; 6] = ["iss", "aud", "exp", "nbf", "iat", "jti"];
 
 /// The parameters that are read here, each of which is one text.
-const PARAMETERS: [&str; 22] = [
+const PARAMETERS: [&str; 21] = [
     "client_id",
     "redirect_uri",
     "response_type",
@@ -55,7 +55,6 @@ const PARAMETERS: [&str; 22] = [
     "dpop_jkt",
     "request",
     "request_uri",
-    "sub",
 ];
 
 /// What is wrong with one: a code, and words for the client's developer.
